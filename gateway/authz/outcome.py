@@ -1,0 +1,156 @@
+"""What `plan` answers: values that the handler carries out, each with the grounds it stands on.
+
+Deny      answer with a refusal
+Local     the control plane (or `whoami`) answers
+Forward   an upstream answers; `answer` says what happens to its answer on the way back
+Batch     a GraphQL array: some elements are refused, some are ours, the rest goes upstream in one request
+Need      not decidable yet: the handler gets what is named and asks again
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.http1 import Refusal
+from gateway.policy import Predicate
+
+
+class Upstream(StrEnum):
+    """The three services behind the gateway."""
+
+    J1QL = "j1ql"
+    GRAPHQL = "graphql"
+    PERSISTER = "persister"
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What was asked and what decided it; the decision log writes it down.
+
+    `action` and `resource` are the permission that was looked for; `because` holds the ids of the statements.
+    """
+
+    action: str = ""
+    resource: str = ""
+    because: tuple[str, ...] = ()
+
+
+# --- what happens to an upstream's answer -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Streamed on as it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The answer to a narrowed query: every row is checked before the first byte is sent, pages are cut by us.
+
+    `shape` is the `type` that the answer must have, `list` or `table`. `hidden` maps each hidden column that narrowing
+    added to the property it holds; `aggregate` tables have none. `page` is the number of rows a page is filled to.
+    `seal` binds cursors: a digest of key, predicate, mode, query, variables and flags; `cursor` is the caller's own,
+    still sealed.
+    """
+
+    predicate: Predicate
+    shape: str
+    hidden: tuple[tuple[str, str], ...]
+    page: int
+    seal: bytes
+    cursor: str | None
+    request: dict[str, object]
+    """The members of the body to send upstream; the handler adds `cursor`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """The answer to the creation of a synchronization job: it must name this instance, and is then remembered."""
+
+    instance: str | None
+
+
+Answer = Pass | Check | Learn
+
+
+# --- the plan -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    refusal: Refusal
+    grounds: Grounds = Grounds()
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """One GraphQL operation as the caller sent it."""
+
+    query: str
+    variables: dict[str, object]
+    operation_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAmI:
+    """`GET /whoami`: what this key may do, until when, with what limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    operation: GraphQLRequest | WhoAmI
+    grounds: Grounds = Grounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """`path` and `query` are raw, below the upstream's base URL; `body` None streams the caller's own body on."""
+
+    upstream: Upstream
+    method: str
+    path: str
+    query: str
+    body: bytes | None
+    answer: Answer
+    grounds: Grounds
+    mode: str | None = None
+    """`strict` or `induced` for an answer to a conditioned key: the Gateway-Narrowed header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Elements in the caller's order; each Forward's body is that element's own bytes."""
+
+    elements: tuple[Deny | Local | Forward, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NeedBody:
+    """Read the body whole, up to `limit` bytes; a longer one is refused with 413."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class NeedJob:
+    """Find out which integration instance a synchronization job belongs to."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A synchronization job as the upstream knows it; `instance` None for a job of no integration."""
+
+    instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out for this call so far. A job that the upstream does not know is there as None."""
+
+    jobs: tuple[tuple[str, Job | None], ...] = ()
+
+
+Plan = Deny | Local | Forward | Batch | NeedBody | NeedJob

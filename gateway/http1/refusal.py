@@ -1,0 +1,87 @@
+"""Why a call was refused: a value with a stable code, which `answers` turns into the shape of each face.
+
+The codes are an interface: programs and dashboards act on them, README lists them (a test compares).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable reason codes, by the status that they carry (see STATUS)."""
+
+    MALFORMED_REQUEST = "malformed_request"
+    TWO_CREDENTIALS = "two_credentials"
+    MALFORMED_BODY = "malformed_body"
+    INVALID_QUERY = "invalid_query"
+
+    NO_CREDENTIAL = "no_credential"
+    INVALID_KEY = "invalid_key"
+
+    NOT_ALLOWED = "not_allowed"
+    WRONG_ACCOUNT = "wrong_account"
+    QUERYV1_NEEDS_J1QL = "queryv1_needs_j1ql"
+    UNSUPPORTED_QUERY = "unsupported_query"
+    UNSUPPORTED_ARGUMENT = "unsupported_argument"
+    NEVER_FORWARDED = "never_forwarded"
+    KEYS_DECIDE = "keys_decide"
+    UNKNOWN_JOB = "unknown_job"
+
+    UNKNOWN_ROUTE = "unknown_route"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    TOO_SLOW = "too_slow"
+
+    INTERNAL = "internal_error"
+    ANSWER_WITHHELD = "answer_withheld"
+    UPSTREAM_FAILED = "upstream_failed"
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    STORE_UNAVAILABLE = "store_unavailable"
+    OVERLOADED = "overloaded"
+
+
+STATUS: dict[Reason, int] = {
+    Reason.MALFORMED_REQUEST: 400,
+    Reason.TWO_CREDENTIALS: 400,
+    Reason.MALFORMED_BODY: 400,
+    Reason.INVALID_QUERY: 400,
+    Reason.NO_CREDENTIAL: 401,
+    Reason.INVALID_KEY: 401,
+    Reason.NOT_ALLOWED: 403,
+    Reason.WRONG_ACCOUNT: 403,
+    Reason.QUERYV1_NEEDS_J1QL: 403,
+    Reason.UNSUPPORTED_QUERY: 403,
+    Reason.UNSUPPORTED_ARGUMENT: 403,
+    Reason.NEVER_FORWARDED: 403,
+    Reason.KEYS_DECIDE: 403,
+    Reason.UNKNOWN_JOB: 403,
+    Reason.UNKNOWN_ROUTE: 404,
+    Reason.METHOD_NOT_ALLOWED: 405,
+    Reason.TOO_SLOW: 408,
+    Reason.TOO_LARGE: 413,
+    Reason.UNSUPPORTED_MEDIA_TYPE: 415,
+    Reason.INTERNAL: 500,
+    Reason.ANSWER_WITHHELD: 502,
+    Reason.UPSTREAM_FAILED: 502,
+    Reason.UPSTREAM_UNREACHABLE: 502,
+    Reason.UPSTREAM_TIMEOUT: 504,
+    Reason.STORE_UNAVAILABLE: 503,
+    Reason.OVERLOADED: 503,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal and the sentence that tells a person what to do about it."""
+
+    reason: Reason
+    message: str
+
+    @property
+    def status(self) -> int:
+        """The HTTP status on REST routes; `/graphql` answers 403s as 200 with an error (see `answers`)."""
+        return STATUS[self.reason]

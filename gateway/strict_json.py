@@ -1,0 +1,88 @@
+"""Strict reading of JSON that somebody else wrote: one text, one meaning.
+
+Two parsers that read one text differently are a way round every check (one decides, the other acts), so what RFC 8259
+leaves to the parser is refused here: duplicate members, NaN and Infinity, a byte order mark, bytes that are not UTF-8,
+lone surrogates, and nesting deeper than a limit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+MAX_DEPTH = 64
+"""Nesting a body may have; real clients need 12, and the standard parser would recurse to its own limit."""
+
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+# An unclosed string ends with the text, so that every position is read once: linear time on hostile input.
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+"?|[\[{\]}]', re.DOTALL)
+
+
+class StrictJSONError(ValueError):
+    """The text is not JSON with one meaning; the message says where or which member."""
+
+
+def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Any:
+    """The value of a JSON text.
+
+    Raises StrictJSONError. Numbers keep Python's reading: int without limit of size, float as IEEE double.
+    """
+    source = _decoded(text)
+    if _depth(source) > max_depth:
+        raise StrictJSONError(f"nested deeper than {max_depth} levels")
+    try:
+        value = json.loads(source, object_pairs_hook=_unique_members, parse_constant=_no_constant)
+    except StrictJSONError:
+        raise
+    except json.JSONDecodeError as fault:
+        raise StrictJSONError(f"{fault.msg} at line {fault.lineno} column {fault.colno}") from None
+    except ValueError as fault:  # an integer of more digits than the interpreter converts
+        raise StrictJSONError(str(fault)) from None
+    if _SURROGATE_ESCAPE.search(source):
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def _decoded(text: str | bytes) -> str:
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError as fault:
+            raise StrictJSONError(f"not UTF-8 at byte {fault.start}") from None
+    if text.startswith("\ufeff"):
+        raise StrictJSONError("starts with a byte order mark")
+    return text
+
+
+def _depth(source: str) -> int:
+    """Deepest nesting, counted before parsing because the parser recurses."""
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(source):
+        token = match.group()
+        if token in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in "]}":
+            depth -= 1
+    return deepest
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise StrictJSONError(f"member `{name}` occurs twice")
+        members[name] = value
+    return members
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise StrictJSONError("a string holds a lone surrogate") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise StrictJSONError(f"`{name}` is not JSON")
