@@ -48,10 +48,10 @@ class Pass:
 class Check:
     """The answer to a narrowed query: every row is checked before the first byte is sent, pages are cut by us.
 
-    `shape` is the `type` that the answer must have, `list` or `table`. `hidden` maps each hidden column that narrowing
-    added to the property it holds; `aggregate` tables have none. `page` is the number of rows a page is filled to.
-    `seal` binds cursors: a digest of key, predicate, mode, query, variables and flags; `cursor` is the caller's own,
-    still sealed.
+    `shape` is the `type` that the answer must have, `list` or `table`. `columns` are the columns of a table that the
+    caller asked for; `hidden` maps each hidden column that narrowing added to the property it holds (tables of
+    aggregates have none). `page` is the number of rows a page is filled to. `seal` binds cursors: a digest of key,
+    predicate, mode, query, variables and flags; `cursor` is the caller's own, still sealed.
     """
 
     predicate: Predicate
@@ -62,6 +62,7 @@ class Check:
     cursor: str | None
     request: dict[str, object]
     """The members of the body to send upstream; the handler adds `cursor`."""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,172 @@
+"""`POST /graphql`: each root field of the selected operation is decided by name, after fragments.
+
+All roots of one operation belong to one side, ours or the upstream's. An array is a batch of operations, as Apollo's
+link and the real Node client send it; its elements are decided one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.authz.documents import Field, fields, strings
+from gateway.authz.outcome import (
+    Batch,
+    Deny,
+    Forward,
+    GraphQLRequest,
+    Grounds,
+    Local,
+    NeedBody,
+    Pass,
+    Plan,
+    Upstream,
+)
+from gateway.authz.query_call import parameters_refused
+from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, SUMMARY, Needs
+from gateway.authz.rules import Rules
+from gateway.http1 import Call, Reason, Refusal
+from gateway.keys import Principal
+from gateway.policy import ANY, READ_GRAPH, Allowed, Policy, decide, decide_unknown, decide_whole_graph
+from gateway.strict_json import StrictJSONError, loads
+
+
+def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
+    """`POST /graphql` and its other spellings."""
+    if call.body is None:
+        return NeedBody(rules.graphql_body)
+    try:
+        body = loads(call.body)
+    except StrictJSONError as fault:
+        return _malformed(f"the body is not usable JSON: {fault}")
+    if not isinstance(body, list):
+        return _operation(body, call.body, call, principal, rules)
+    if not 1 <= len(body) <= rules.graphql.batch:
+        return _malformed(f"a batch holds 1 to {rules.graphql.batch} operations")
+    elements = tuple(_operation(element, None, call, principal, rules) for element in body)
+    if all(isinstance(element, Forward) for element in elements):
+        grounds = Grounds(ANY, ANY, tuple(dict.fromkeys(cause for each in elements for cause in each.grounds.because)))
+        return _forward(call, call.body, grounds)
+    return Batch(elements)
+
+
+def _operation(
+    body: object, text: bytes | None, call: Call, principal: Principal, rules: Rules
+) -> Deny | Local | Forward:
+    """One operation; `text` is its own bytes where it came alone, else it is printed anew."""
+    request = _request(body)
+    if isinstance(request, Refusal):
+        return Deny(request)
+    roots = fields(request, rules.graphql)
+    if isinstance(roots, Refusal):
+        return Deny(roots)
+    ours = [field.name in OURS for field in roots if field.name != "__typename"]
+    if ours and all(ours):
+        return Local(request, Grounds("keys", ANY))
+    if any(ours):
+        return _malformed("an operation's fields must all be the gateway's own, or none of them")
+    decided = [_decide_field(field, principal, rules.roots) for field in roots]
+    for decision in decided:
+        if isinstance(decision, Deny):
+            return decision
+    if refusal := parameters_refused(strings(request), principal.policy):
+        return Deny(refusal)
+    grounds = next((each for each in decided if isinstance(each, Grounds) and each.action), Grounds())
+    return _forward(call, text if text is not None else json.dumps(body).encode(), grounds)
+
+
+def _forward(call: Call, body: bytes, grounds: Grounds) -> Forward:
+    return Forward(Upstream.GRAPHQL, call.method, "", "", body, Pass(), grounds)
+
+
+def _malformed(message: str) -> Deny:
+    return Deny(Refusal(Reason.MALFORMED_BODY, message))
+
+
+def _request(body: object) -> GraphQLRequest | Refusal:
+    """`{"query", "variables", "operationName"}`; other members are the client's own business and pass on."""
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+        return Refusal(Reason.MALFORMED_BODY, "a GraphQL request is a JSON object with a string `query`")
+    variables, name = body.get("variables"), body.get("operationName")
+    if not (variables is None or isinstance(variables, dict)):
+        return Refusal(Reason.MALFORMED_BODY, "`variables` must be an object")
+    if not (name is None or isinstance(name, str)):
+        return Refusal(Reason.MALFORMED_BODY, "`operationName` must be a string")
+    return GraphQLRequest(body["query"], variables or {}, name)
+
+
+# --- one root field -----------------------------------------------------------------------------------------------
+
+
+def _decide_field(field: Field, principal: Principal, table: Mapping[str, tuple[Needs, ...]]) -> Grounds | Deny:
+    """The grounds on which a field goes upstream, or why it does not."""
+    name = field.name
+    if name == "__typename":
+        return Grounds()
+    if name in KEYS_DECIDE:
+        message = f"`{name}` is about keys and people, which no policy opens; this gateway does not answer it yet"
+        return Deny(Refusal(Reason.KEYS_DECIDE, message))
+    if name in NEVER:
+        message = f"`{name}` hands out an upstream credential or a public address, so no key may use it"
+        return Deny(Refusal(Reason.NEVER_FORWARDED, message))
+    if name in GRAPH:
+        return _decide_graph(name, principal.policy)
+    needs = table.get(name)
+    if needs is None:
+        return _decide_unknown(name, principal.policy)
+    if any("summary" in below.lower() for below in field.below) and needs[0].action.startswith("compliance:"):
+        needs = (*needs, SUMMARY)
+    return _decide_needs(field, needs, principal)
+
+
+def _decide_graph(name: str, policy: Policy) -> Grounds | Deny:
+    verdict = decide_whole_graph(policy)
+    grounds = Grounds(READ_GRAPH, ANY, verdict.because)
+    if isinstance(verdict, Allowed):
+        return grounds
+    message = (
+        f"`{name}` is open to keys that may do everything; with {READ_GRAPH}, send the query to POST /j1ql instead"
+    )
+    return Deny(Refusal(Reason.QUERYV1_NEEDS_J1QL, message), grounds)
+
+
+def _decide_unknown(name: str, policy: Policy) -> Grounds | Deny:
+    verdict = decide_unknown(policy)
+    grounds = Grounds(ANY, ANY, verdict.because)
+    if isinstance(verdict, Allowed):
+        return grounds
+    message = f"`{name}` needs a key that may do everything: ALLOW * on *, and no DENY"
+    return Deny(Refusal(Reason.NOT_ALLOWED, message), grounds)
+
+
+def _decide_needs(field: Field, needs: tuple[Needs, ...], principal: Principal) -> Grounds | Deny:
+    grounds = Grounds()
+    for need in needs:
+        resource = _resource(need.resource, field.arguments, principal.organization)
+        if resource is None:
+            return _malformed(f"`{field.name}` needs a string that names its resource ({need.resource})")
+        verdict = decide(principal.policy, need.action, resource)
+        grounds = Grounds(need.action, resource, verdict.because)
+        if not isinstance(verdict, Allowed):
+            return Deny(Refusal(Reason.NOT_ALLOWED, f"this key may not {need.action} on {resource}"), grounds)
+    return grounds
+
+
+_HOLE = re.compile(r"\{([@A-Za-z.]+)\}")
+
+
+def _resource(template: str, arguments: Mapping[str, Any], organization: str) -> str | None:
+    """The resource that a call names; `*` where the argument is absent, None where it is not a text."""
+    match = _HOLE.search(template)
+    if match is None:
+        return template
+    if match[1] == "@organization":
+        return template.replace(match[0], organization)
+    value: Any = arguments
+    for part in match[1].split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None:
+            return ANY
+    return template.replace(match[0], value) if isinstance(value, str) and value else None

@@ -1,0 +1,158 @@
+"""Synchronization calls: each one is tied to the integration instance of its job.
+
+Only the creation of a job names its instance; every later call carries the job's id alone, so the instance is a fact
+that the handler finds out (`NeedJob`). A key whose grant names an integration, rather than `*`, may reach nothing
+outside that integration's scope, so what reaches further is refused to it: jobs without an instance, foreign scopes,
+the modes that write by `_id` or across scopes, deletions by `_id`, and upload URLs that would carry data past the
+gateway.
+
+Facts: JupiterOne's synchronization API documentation and its integration SDK.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.authz.outcome import Deny, Facts, Forward, Grounds, Learn, NeedBody, NeedJob, Pass, Plan, Upstream
+from gateway.authz.routes import Route
+from gateway.authz.rules import Rules
+from gateway.http1 import Call, Reason, Refusal
+from gateway.policy import ANY, Allowed, Effect, Policy, Verdict, decide
+from gateway.strict_json import StrictJSONError, loads
+
+SYNCHRONIZE = "persister:Synchronize"
+
+# tuples, because a caller's value may be of any JSON type, hashable or not
+_SCOPED_SOURCES = ("integration-external", "integration-managed")
+_SCOPED_MODES = (None, "DIFF")
+_SCOPED_UPLOAD = frozenset({"entities", "relationships"})
+
+
+def plan_create(call: Call, policy: Policy, facts: Facts, rules: Rules) -> Plan:
+    """`POST /persister/synchronization/jobs`."""
+    if not _may_synchronize(policy):
+        return _NO_SYNCHRONIZING
+    if call.body is None:
+        return NeedBody(rules.job_body)
+    body = _json_object(call.body)
+    if isinstance(body, Refusal):
+        return Deny(body)
+    instance = body.get("integrationInstanceId")
+    if not (instance is None or (isinstance(instance, str) and instance)):
+        return Deny(Refusal(Reason.MALFORMED_BODY, "`integrationInstanceId` must be a string"))
+    resource = ANY if instance is None else f"integration:{instance}"
+    verdict = decide(policy, SYNCHRONIZE, resource)
+    if not isinstance(verdict, Allowed):
+        return _deny(resource, verdict)
+    grounds = Grounds(SYNCHRONIZE, resource, verdict.because)
+    if not _unscoped(policy) and (refusal := _outside_scope(body)):
+        return Deny(refusal, grounds)
+    if stop := _job_of_another(body.get("integrationJobId"), instance, facts, grounds):
+        return stop
+    return _forward(call, call.body, Learn(instance), grounds)
+
+
+def plan_job(call: Call, route: Route, policy: Policy, facts: Facts, rules: Rules) -> Plan:
+    """Everything below `/persister/synchronization/jobs/{id}`."""
+    if not _may_synchronize(policy):
+        return _NO_SYNCHRONIZING
+    assert route.job is not None  # noqa: S101 - route_of sets it for every sync_job
+    jobs = dict(facts.jobs)
+    if route.job not in jobs:
+        return NeedJob(route.job)
+    job = jobs[route.job]
+    if job is None:
+        return Deny(_UNKNOWN_JOB, Grounds(SYNCHRONIZE))
+    resource = ANY if job.instance is None else f"integration:{job.instance}"
+    verdict = decide(policy, SYNCHRONIZE, resource)
+    if not isinstance(verdict, Allowed):
+        return Deny(_UNKNOWN_JOB, Grounds(SYNCHRONIZE, resource, verdict.because))
+    grounds = Grounds(SYNCHRONIZE, resource, verdict.because)
+    if not _unscoped(policy):
+        if route.part == "uploadUrl":
+            return Deny(_NO_UPLOAD_URL, grounds)
+        if route.part == "upload":
+            return _inspect_upload(call, rules, grounds)
+    return _forward(call, None, Pass(), grounds)
+
+
+_UNKNOWN_JOB = Refusal(
+    Reason.UNKNOWN_JOB,
+    "this key knows no such synchronization job: it must belong to an integration the key may synchronize",
+)
+_NO_SYNCHRONIZING = Deny(Refusal(Reason.NOT_ALLOWED, f"this key may not {SYNCHRONIZE}"), Grounds(SYNCHRONIZE, ANY))
+_NO_UPLOAD_URL = Refusal(
+    Reason.NOT_ALLOWED,
+    "a key of one integration cannot use upload URLs: they carry data past the gateway; upload in batches instead",
+)
+
+
+def _forward(call: Call, body: bytes | None, answer: Learn | Pass, grounds: Grounds) -> Forward:
+    return Forward(Upstream.PERSISTER, call.method, call.path, call.query, body, answer, grounds)
+
+
+def _may_synchronize(policy: Policy) -> bool:
+    """Whether any statement could ever allow it, so that most keys are refused before a body is read."""
+    allows = (statement for statement in policy.statements if statement.effect is Effect.ALLOW)
+    return any(SYNCHRONIZE in statement.actions or ANY in statement.actions for statement in allows)
+
+
+def _unscoped(policy: Policy) -> bool:
+    return isinstance(decide(policy, SYNCHRONIZE, ANY), Allowed)
+
+
+def _outside_scope(body: dict[str, Any]) -> Refusal | None:
+    """Why this creation would reach past the integration it names."""
+    source, mode, scope = body.get("source"), body.get("syncMode"), body.get("scope")
+    if source not in _SCOPED_SOURCES:
+        fault = f"`source` must be one of {' or '.join(_SCOPED_SOURCES)}"
+    elif mode not in _SCOPED_MODES:
+        fault = "`syncMode` must be DIFF or absent, because the other modes write outside the integration"
+    elif scope is not None:
+        fault = "`scope` must be absent: the integration is the scope"
+    else:
+        return None
+    return Refusal(Reason.NOT_ALLOWED, f"this key may synchronize one integration only: {fault}")
+
+
+def _job_of_another(job: object, instance: str | None, facts: Facts, grounds: Grounds) -> Plan | None:
+    """`integrationJobId` becomes the id of the job, so it could name a job that exists and is another integration's."""
+    if job is None:
+        return None
+    if not isinstance(job, str):
+        return Deny(Refusal(Reason.MALFORMED_BODY, "`integrationJobId` must be a string"), grounds)
+    jobs = dict(facts.jobs)
+    if job not in jobs:
+        return NeedJob(job)
+    known = jobs[job]
+    if known is not None and known.instance != instance:
+        return Deny(_UNKNOWN_JOB, grounds)
+    return None
+
+
+def _inspect_upload(call: Call, rules: Rules, grounds: Grounds) -> Plan:
+    """`/upload` may delete by `_id`, whoever's object that is, so a scoped key's body is read first."""
+    if call.body is None:
+        return NeedBody(rules.upload_body)
+    body = _json_object(call.body)
+    if isinstance(body, Refusal):
+        return Deny(body, grounds)
+    if surplus := sorted(set(body) - _SCOPED_UPLOAD):
+        fault = f"this key may upload entities and relationships only; it may not send `{surplus[0]}`"
+        return Deny(Refusal(Reason.NOT_ALLOWED, fault), grounds)
+    return _forward(call, call.body, Pass(), grounds)
+
+
+def _json_object(body: bytes) -> dict[str, Any] | Refusal:
+    try:
+        value = loads(body)
+    except StrictJSONError as fault:
+        return Refusal(Reason.MALFORMED_BODY, f"the body is not usable JSON: {fault}")
+    if not isinstance(value, dict):
+        return Refusal(Reason.MALFORMED_BODY, "the body must be a JSON object")
+    return value
+
+
+def _deny(resource: str, verdict: Verdict) -> Deny:
+    message = f"this key may not {SYNCHRONIZE} on {resource}"
+    return Deny(Refusal(Reason.NOT_ALLOWED, message), Grounds(SYNCHRONIZE, resource, verdict.because))

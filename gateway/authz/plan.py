@@ -1,0 +1,68 @@
+"""May this call pass, and how? One pure function; the handler carries out its answer.
+
+    plan(call, principal, facts, rules, now) -> Deny | Local | Forward | Batch | NeedBody | NeedJob
+
+A plan never depends on the graph: only on the call, the key's policy, the rules, and facts that were asked for by name.
+It is asked again after each Need, so a call that is refused whatever its body holds is refused before the body is read.
+"""
+
+from __future__ import annotations
+
+from gateway.authz.graphql_call import plan_graphql
+from gateway.authz.outcome import Deny, Facts, Local, Plan, WhoAmI
+from gateway.authz.persister_call import plan_create, plan_job
+from gateway.authz.query_call import plan_query
+from gateway.authz.routes import Route, route_of
+from gateway.authz.rules import Rules
+from gateway.http1 import Call, Reason, Refusal
+from gateway.keys import Principal
+
+ACCOUNT_HEADERS = (b"jupiterone-account", b"lifeomic-account")
+"""Which account a client means; the second spelling is the older clients'."""
+
+INVALID_KEY = Refusal(Reason.INVALID_KEY, "the API key is not valid")
+
+
+def plan(call: Call, principal: Principal, facts: Facts, rules: Rules, now: int) -> Plan:
+    """What to do with a call; `now` is milliseconds since the epoch."""
+    if principal.expires_at is not None and now >= principal.expires_at:
+        return Deny(INVALID_KEY)
+    if refusal := _account_refused(call, principal):
+        return Deny(refusal)
+    route = route_of(call.path)
+    if route is None:
+        return Deny(Refusal(Reason.UNKNOWN_ROUTE, f"there is nothing at {call.path}"))
+    if call.method not in route.methods:
+        return Deny(Refusal(Reason.METHOD_NOT_ALLOWED, f"{call.path} takes {' or '.join(sorted(route.methods))}"))
+    if route.json and not _says_json(call):
+        return Deny(Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, f"{call.path} takes Content-Type: application/json"))
+    return _by_route(call, route, principal, facts, rules)
+
+
+def _by_route(call: Call, route: Route, principal: Principal, facts: Facts, rules: Rules) -> Plan:
+    match route.name:
+        case "j1ql":
+            return plan_query(call, principal, rules)
+        case "graphql":
+            return plan_graphql(call, principal, rules)
+        case "sync_create":
+            return plan_create(call, principal.policy, facts, rules)
+        case "sync_job":
+            return plan_job(call, route, principal.policy, facts, rules)
+        case "whoami":
+            return Local(WhoAmI())
+        case _:
+            return Deny(Refusal(Reason.UNKNOWN_ROUTE, f"there is nothing at {call.path}"))
+
+
+def _says_json(call: Call) -> bool:
+    kind = (call.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+    return kind == b"application/json" or kind.endswith(b"+json")
+
+
+def _account_refused(call: Call, principal: Principal) -> Refusal | None:
+    """An account that is not the key's is refused in the words of one that nobody has."""
+    for name, value in call.headers:
+        if name in ACCOUNT_HEADERS and value != principal.organization.encode():
+            return Refusal(Reason.WRONG_ACCOUNT, "this key belongs to no such account")
+    return None

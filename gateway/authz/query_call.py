@@ -1,0 +1,188 @@
+"""`POST /j1ql`: the one route on which `query:ReadGraphData` may carry a condition.
+
+No public document gives the body of this route; it is modelled with the argument names of the GraphQL field
+`queryV1`, and its answer equals a QueryV1Response. A key without a condition passes byte for byte. A key with one
+sends a query that is narrowed, and nothing else of its body reaches the upstream: every flag is set by us, so that
+none can widen the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from gateway.authz.narrow import Narrowing, NotNarrowed, narrow
+from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream
+from gateway.authz.rules import Rules
+from gateway.http1 import Call, Reason, Refusal
+from gateway.j1ql import J1QLSyntaxError, parse, pointed
+from gateway.keys import Principal
+from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Refused, decide
+from gateway.strict_json import StrictJSONError, loads
+
+GET_PARAMETER = "parameters:GetParameter"
+
+
+def plan_query(call: Call, principal: Principal, rules: Rules) -> Plan:
+    """`POST /j1ql`."""
+    verdict = decide(principal.policy, READ_GRAPH, ANY)
+    grounds = Grounds(READ_GRAPH, ANY, verdict.because)
+    if isinstance(verdict, Refused):
+        return Deny(Refusal(Reason.NOT_ALLOWED, f"this key may not {READ_GRAPH}"), grounds)
+    if call.body is None:
+        return NeedBody(rules.query_body)
+    body = _body(call.body)
+    if isinstance(body, Refusal):
+        return Deny(body, grounds)
+    if refusal := parameters_refused(_strings(body), principal.policy):
+        return Deny(refusal, grounds)
+    match verdict:
+        case Allowed():
+            return Forward(Upstream.J1QL, call.method, "", "", call.body, Pass(), grounds)
+        case Narrowed():
+            return _conditioned(body, principal, verdict, rules, grounds)
+
+
+def _body(text: bytes) -> dict[str, Any] | Refusal:
+    try:
+        body = loads(text)
+    except StrictJSONError as fault:
+        return Refusal(Reason.MALFORMED_BODY, f"the body is not usable JSON: {fault}")
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+        return Refusal(
+            Reason.MALFORMED_BODY, 'the body must be a JSON object with a string `query`: {"query": "FIND …"}'
+        )
+    return body
+
+
+# --- parameters, for every key ------------------------------------------------------------------------------------
+
+_PARAMETER = re.compile(r"\$\{([^}]*)\}?")
+_PLAIN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)\s*", re.ASCII)
+
+
+def parameters_refused(texts: Iterable[str], policy: Policy) -> Refusal | None:
+    """`${param.x}` prints or compares an account's secret, so it needs the permission that reads it.
+
+    What is written in any other way than `${name}` is not certain to be a caller's variable, and needs them all.
+    """
+    for text in texts:
+        for match in _PARAMETER.finditer(text):
+            plain = _PLAIN.fullmatch(match[1])
+            name = plain[1] if plain else None
+            head, _, parameter = name.partition(".") if name else ("param", "", "")
+            if head.lower() != "param":
+                continue
+            resource = f"parameter:{parameter}" if parameter else ANY
+            if not isinstance(decide(policy, GET_PARAMETER, resource), Allowed):
+                return Refusal(Reason.NOT_ALLOWED, f"this key may not {GET_PARAMETER} on {resource}")
+    return None
+
+
+def _strings(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, member in value.items():
+                yield name
+                yield from _strings(member)
+        case list():
+            for item in value:
+                yield from _strings(item)
+        case _:  # numbers, booleans and null hold no text
+            return
+
+
+# --- a key with a condition ---------------------------------------------------------------------------------------
+
+
+def _is_off(value: object) -> bool:
+    return value is None or value is False
+
+
+def _is_empty(value: object) -> bool:
+    return value in (None, [], {})
+
+
+def _flags_off(value: object) -> bool:
+    return value is None or (
+        isinstance(value, dict) and all(_is_off(flag) for name, flag in value.items() if name != "variableResultSize")
+    )
+
+
+_ACCEPTED: dict[str, tuple[Callable[[object], bool], str]] = {
+    "query": (lambda _: True, ""),
+    "cursor": (lambda value: value is None or isinstance(value, str), "must be a string"),
+    "variables": (_is_empty, "cannot be used yet"),
+    "includeDeleted": (_is_off, "would show objects that are gone"),
+    "dryRun": (_is_off, "cannot be used"),
+    "remember": (_is_off, "cannot be used"),
+    "deferredResponse": (lambda value: value in (None, "DISABLED", "OPTIONAL"), "cannot be FORCE yet"),
+    "deferredFormat": (lambda value: value in (None, "JSON"), "must be JSON: no other format can be checked"),
+    "flags": (_flags_off, "must be off: computed properties and row metadata are not checked"),
+    "scopeFilters": (_is_empty, "take precedence over the query's own filters, so they could switch the policy off"),
+    "sourceMetadata": (lambda _: True, ""),
+}
+"""Arguments that a conditioned key may send, the values they may have, and why no others. Any other name is refused."""
+
+FORCED: dict[str, object] = {
+    "variables": {},
+    "includeDeleted": False,
+    "dryRun": False,
+    "remember": False,
+    "deferredResponse": "DISABLED",
+    "flags": {"computedProperties": False, "rowMetadata": False, "variableResultSize": True},
+}
+"""What is sent upstream instead, each one explicitly: a default that changes there must not matter here."""
+
+
+def _conditioned(
+    body: dict[str, Any], principal: Principal, verdict: Narrowed, rules: Rules, grounds: Grounds
+) -> Forward | Deny:
+    if refusal := _argument_refused(body):
+        return Deny(refusal, grounds)
+    narrowing = _narrowed(body["query"], verdict, rules)
+    if isinstance(narrowing, Refusal):
+        return Deny(narrowing, grounds)
+    check = Check(
+        predicate=verdict.predicate,
+        shape=narrowing.shape,
+        hidden=narrowing.hidden,
+        page=rules.page,
+        seal=_seal(principal, verdict, rules.mode, body["query"]),
+        cursor=body.get("cursor"),
+        request={"query": narrowing.text, **FORCED},
+        columns=narrowing.columns,
+    )
+    return Forward(Upstream.J1QL, "POST", "", "", None, check, grounds, rules.mode)
+
+
+def _argument_refused(body: dict[str, Any]) -> Refusal | None:
+    for name, value in body.items():
+        accepted, why = _ACCEPTED.get(name, (None, "is not known"))
+        if accepted is None or not accepted(value):
+            return Refusal(Reason.UNSUPPORTED_ARGUMENT, f"`{name}` {why}, for a key whose policy has a condition")
+    return None
+
+
+def _narrowed(text: str, verdict: Narrowed, rules: Rules) -> Narrowing | Refusal:
+    try:
+        return narrow(parse(text, limits=rules.j1ql), verdict.predicate)
+    except J1QLSyntaxError as fault:
+        return Refusal(Reason.INVALID_QUERY, str(fault))
+    except NotNarrowed as fault:
+        return Refusal(Reason.UNSUPPORTED_QUERY, pointed(fault.message, text, fault.at))
+
+
+def _seal(principal: Principal, verdict: Narrowed, mode: str, query: str) -> bytes:
+    """What a cursor is bound to: any other key, policy, mode or query makes it unusable."""
+    predicate = [
+        [[[name, list(values)] for name, values in condition.equals] for condition in conditions]
+        for conditions in (verdict.predicate.allows, verdict.predicate.denies)
+    ]
+    bound = json.dumps([principal.key_id, predicate, mode, query])
+    return hashlib.sha256(bound.encode()).digest()

@@ -1,0 +1,107 @@
+"""The table root field -> action and resource, for `/graphql`.
+
+Facts: the twelve actions are JupiterOne's ("Creating User and Account API Keys"), root fields and arguments are those
+of the schema in its public Go client. No public source maps fields to actions but for one sentence (only `/j1ql`
+supports `query:ReadGraphData`), so each row of ROOTS is our reading of the two names. A field without a row is
+unknown: it needs everything (`*` on `*`) and a policy without any DENY, because nobody can say what a DENY would have
+meant for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """One permission that a field needs.
+
+    `resource` is `*`, or `type:{argument}` with the dotted path of the argument that names the resource;
+    `{@organization}` stands for the caller's own organization. An absent argument stands for `*`.
+    """
+
+    action: str
+    resource: str = "*"
+
+
+def _dashboard(argument: str = "dashboardId") -> tuple[Needs, ...]:
+    return (Needs("dashboard:View", f"dashboard:{{{argument}}}"),)
+
+
+def _raw_data(argument: str = "entityId") -> tuple[Needs, ...]:
+    return (Needs("persister:GetEntityRawData", f"entity:{{{argument}}}"),)
+
+
+def _standard(*more: Needs) -> tuple[Needs, ...]:
+    return (Needs("compliance:GetStandard", "compliance-standard:{input.id}"), *more)
+
+
+ROOTS: dict[str, tuple[Needs, ...]] = {
+    "accountEntity": (Needs("query:GetAccountEntity", "account:{@organization}"),),
+    "complianceFramework": _standard(),
+    "complianceFrameworks": (Needs("compliance:GetStandard"),),
+    "deleteParameter": (Needs("parameters:DeleteParameter", "parameter:{name}"),),
+    "entityRawData": _raw_data(),
+    "entityRawDataLegacy": _raw_data(),
+    "entityRawDataVersions": _raw_data(),
+    "entityRawDataVersionsLegacy": _raw_data(),
+    "getDashboard": _dashboard(),
+    "getDashboardLayoutSettings": _dashboard(),
+    "getDashboardTemplates": (Needs("dashboard:View"),),
+    "getDashboardWidgetSettings": _dashboard(),
+    "getDashboards": (Needs("dashboard:View"),),
+    "getSettings": (Needs("settings:GetSettings", "settings-category:{category}"),),
+    "parameter": (Needs("parameters:GetParameter", "parameter:{name}"),),
+    "parameterList": (Needs("parameters:GetParameterList"),),
+    "setParameter": (Needs("parameters:SetParameter", "parameter:{name}"),),
+}
+
+SUMMARY = Needs("compliance:GetSummary", "compliance-standard:{input.id}")
+"""Needed in addition where a compliance field is asked for a summary."""
+
+GRAPH: frozenset[str] = frozenset(
+    """
+    queryV1 queryV2 queryV1Tree j1qlFromNaturalLanguage
+    vertex edge queryGraph listVertices listVerticesV2 fetchEntityById fetchEntityContributionsById
+    fetchRelationshipById entityCount typeCounts allEntityCounts getEntityCounts entityProperties entityPropertyValues
+    getAllAssetProperties assetCategories queryRelatedEntities queryProperties queryPropertiesForMultipleSources
+    queryRelationships queryRelationshipsForMultipleSources queryUniqueRelationships buildCsv buildJson
+    evaluateQuestion listCollectionResults listAlertInstances listAlertInstancesInCreatedOnDateRange alertInstance
+    countAlertInstances findSimilarQuestions ruleEvaluationDetails evaluateRuleInstance evaluateAlertRules
+    getDashboardQueryWidgetData getDashboardQuestionWidgetData getPaginatedQueryWidgetData complianceFrameworkItem
+    complianceLibraryItem complianceLibraryItems entityRawDataV2
+    """.split()
+)
+"""Fields that read graph data past `/j1ql`, stored results of unrestricted queries among them: they need everything,
+and no DENY that covers the graph. (The raw data of entityRawDataV2 is found by an `address` that need not be the
+entity's.)"""
+
+OURS: frozenset[str] = frozenset({"createToken", "revokeToken"})
+"""Answered by the control plane; `keys` decides, never a policy."""
+
+KEYS_DECIDE: frozenset[str] = frozenset(
+    """
+    token tokens createCurrentUserToken createIntegrationInstanceToken integrationInstanceTokens
+    revokeIntegrationInstanceToken tokenRateLimits accountRateLimits
+    iamAccountQueryPolicies iamAddGroupUsers iamAddUserToGroups iamDeleteAccountIdentityProvider iamDeleteGroup
+    iamDeleteGroupUsers iamDeleteUser iamDeleteUserFromGroups iamGetAccount iamGetAccountList iamGetCurrentUser
+    iamGetGroup iamGetGroupBatch iamGetGroupList iamGetUser iamGetUserBatch iamGetUserList iamGroupQueryPolicy
+    iamGroupUsers iamGroups iamSetAccount iamSetGroup iamSetUser createIamGroup updateIamGroup deleteIamGroup
+    addIamUserToGroupByEmail removeIamUserFromGroupByEmail updateCurrentUser invitations inviteUser updateInvitation
+    setAccountAccessPolicy setAccountIdentityProvider getAuditEventsForAccount setResourcePermission
+    deleteResourcePermission getResourcePermissions getUserInternalBoardAccess
+    """.split()
+)
+"""Keys, users, groups and invitations: the rules in `keys` will answer them; until then nobody gets an answer, because
+the upstream's own would speak of credentials and people that are not the gateway's."""
+
+NEVER: frozenset[str] = frozenset(
+    """
+    createPublicSharedUrl listSharedDashboardTokens revokeSharedDashboardToken publishDashboard invokeExportDashboardPdf
+    getPresignedDashboardDataUrl getRawDataDownloadUrl getRawResultPresignedDownloadUrl
+    downloadLinkForEvidenceCollectionJob downloadLinkForExternalUpload downloadLinkForFrameworkSummaryEvidence
+    createExternalUpload createExternalUploadEvidence replaceExternalUpload updateExternalUploadEvidence
+    confirmExternalUpload integrationFileTransferUploadUrl zipPolicies getZipState generateExternalId
+    """.split()
+)
+"""Fields that hand out an upstream credential or a public URL: forwarded for no key, whatever its policy."""

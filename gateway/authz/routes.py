@@ -1,0 +1,63 @@
+"""The table path -> route. A path is matched exactly as it stood on the wire; what is not here is refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Face(StrEnum):
+    """In whose words a route answers and refuses."""
+
+    REST = "rest"
+    GRAPHQL = "graphql"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`name` is the closed label of metrics and logs; `job` and `part` are set below a synchronization job.
+
+    `json` routes decide by their body, so it must say that it is JSON; the others pass on whatever the upstream takes.
+    """
+
+    name: str
+    methods: frozenset[str]
+    face: Face = Face.REST
+    json: bool = False
+    job: str | None = None
+    part: str = ""
+
+
+_POST = frozenset({"POST"})
+_GET = frozenset({"GET"})
+_GRAPHQL = Route("graphql", _POST, Face.GRAPHQL, json=True)
+
+ROUTES: dict[str, Route] = {
+    "/j1ql": Route("j1ql", _POST, json=True),
+    # four spellings, because the real clients (Go, Node, Python, Terraform) use four
+    "/graphql": _GRAPHQL,
+    "/": _GRAPHQL,
+    "/api/graphql": _GRAPHQL,
+    "/rules/graphql": _GRAPHQL,
+    "/whoami": Route("whoami", _GET),
+    "/persister/synchronization/jobs": Route("sync_create", _POST, json=True),
+}
+
+_JOB = re.compile(
+    r"/persister/synchronization/jobs/(?P<job>[0-9A-Za-z-]{1,64})"
+    r"(?:/(?P<part>entities|relationships|upload|uploadUrl|events|finalize|abort))?"
+)
+"""Job ids are UUIDs upstream; the SDK's own pattern is `[0-9a-fA-F-]+`."""
+
+ROUTE_NAMES: frozenset[str] = frozenset({route.name for route in ROUTES.values()} | {"sync_job", "unknown"})
+
+
+def route_of(path: str) -> Route | None:
+    """The route of a raw path, or None."""
+    if route := ROUTES.get(path):
+        return route
+    if match := _JOB.fullmatch(path):
+        part = match["part"] or ""
+        return Route("sync_job", _POST if part else _GET, job=match["job"], part=part)
+    return None

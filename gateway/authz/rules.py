@@ -1,0 +1,41 @@
+"""What deciding depends on besides the call and the key: limits and tables, built from the settings, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.authz.roots import ROOTS, Needs
+from gateway.j1ql import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLLimits:
+    """Bounds on one GraphQL request; the real clients stay under a tenth of each."""
+
+    tokens: int = 5_000
+    """Lexical tokens of one document; the largest document of a real client has some 600."""
+    roots: int = 50
+    """Root fields of one operation after fragments."""
+    batch: int = 50
+    """Elements of an array; Apollo's batching link sends ten by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Sizes are bytes of a body. Bodies over their limit are refused with 413, where clients shrink and retry."""
+
+    mode: str = "strict"
+    page: int = 250
+    """Rows of a page for a conditioned key: the platform's own page size."""
+    query_body: int = 256 * 1024
+    """A J1QL call; the longest real query has under 1,000 characters."""
+    graphql_body: int = 2 * 1024 * 1024
+    """A GraphQL call; rule packs and compliance documents reach some hundred kilobytes."""
+    job_body: int = 64 * 1024
+    """The creation of a synchronization job."""
+    upload_body: int = 16 * 1024 * 1024
+    """An upload that must be inspected; the integration SDK cuts its batches at 5 MB."""
+    j1ql: Limits = field(default_factory=Limits)
+    graphql: GraphQLLimits = field(default_factory=GraphQLLimits)
+    roots: Mapping[str, tuple[Needs, ...]] = field(default_factory=lambda: ROOTS)

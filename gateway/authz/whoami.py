@@ -1,0 +1,47 @@
+"""What `GET /whoami` tells a key about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.authz.rules import Rules
+from gateway.keys import Principal
+from gateway.policy import Policy
+
+
+def whoami(principal: Principal, rules: Rules) -> dict[str, Any]:
+    """The key, what it may do, until when (ms since the epoch, or null), and with what limits (bytes, rows)."""
+    identity = principal.identity
+    return {
+        "key": {"id": principal.key_id, "name": principal.name, "kind": identity.kind},
+        "identity": identity.id,
+        "account": principal.organization,
+        "role": identity.role,
+        "integrationInstanceId": identity.integration_instance,
+        "permissions": _permissions(principal.policy),
+        "relationships": rules.mode,
+        "expiresAt": principal.expires_at,
+        "limits": {
+            "pageRows": rules.page,
+            "queryBytes": rules.query_body,
+            "graphqlBytes": rules.graphql_body,
+            "uploadBytes": rules.upload_body,
+        },
+    }
+
+
+def _permissions(policy: Policy) -> list[dict[str, Any]]:
+    """The statements in the shape of a policy text."""
+    return [
+        {
+            "effect": statement.effect,
+            "actions": list(statement.actions),
+            "resources": list(statement.resources),
+        }
+        | (
+            {"condition": {"stringEquals": {name: list(values) for name, values in statement.condition.equals}}}
+            if statement.condition
+            else {}
+        )
+        for statement in policy.statements
+    ]

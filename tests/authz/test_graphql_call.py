@@ -1,0 +1,280 @@
+"""Root fields -> permissions, for single operations and batches."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.authz import Rules, plan
+from gateway.authz.outcome import Batch, Deny, Facts, Forward, Local, NeedBody, Pass, Upstream
+from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, ROOTS
+from gateway.http1 import Reason
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+DASHBOARD = "query D($id: ID!) { getDashboard(dashboardId: $id) { id } }"
+
+
+@pytest.fixture
+def decide(principal, call):
+    """Plan one GraphQL body for a key with the given statements."""
+
+    def run(body, *permissions):
+        if isinstance(body, str):
+            body = {"query": body}
+        return plan(call("/graphql", body), principal(*permissions), Facts(), Rules(), 0)
+
+    return run
+
+
+@pytest.fixture
+def everything(statements):
+    allow, _ = statements
+    return allow(["*"])
+
+
+def test_the_body_is_asked_for_first(principal, call, everything):
+    assert plan(call("/graphql"), principal(everything), Facts(), Rules(), 0) == NeedBody(Rules().graphql_body)
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/", "/api/graphql", "/rules/graphql"])
+def test_every_spelling_of_the_path_decides_alike(principal, call, everything, path):
+    made = plan(call(path, {"query": "{ f }"}), principal(everything), Facts(), Rules(), 0)
+    assert isinstance(made, Forward)
+    assert made.upstream is Upstream.GRAPHQL
+
+
+def test_what_is_allowed_goes_on_byte_for_byte(principal, call, everything):
+    body = b'{ "query" : "{ anything }", "flags":{"x":1} }'
+    made = plan(call("/graphql", body), principal(everything), Facts(), Rules(), 0)
+    assert (made.body, made.answer) == (body, Pass())
+
+
+@pytest.mark.parametrize(
+    ("dashboard", "passes"), [("123456", True), ("123457", False), ("12345", False), ("1234567", False)]
+)
+def test_a_dashboard_key_sees_its_dashboard(decide, statements, dashboard, passes):
+    """Edge case 27."""
+    allow, _ = statements
+    made = decide({"query": DASHBOARD, "variables": {"id": dashboard}}, allow(["dashboard:View"], ["dashboard:123456"]))
+    assert isinstance(made, Forward) is passes
+    assert made.grounds.resource == f"dashboard:{dashboard}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ getSettings(category: "x") { a } }',
+        '{ queryV1(query: "FIND *") { data } }',
+        "{ getDashboards { id } }",
+        "{ getDashboard { id } }",
+        "{ somethingUnknown }",
+        "{ __schema { types { name } } }",
+        '{ a: getDashboard(dashboardId: "123456") { id } parameter(name: "p") { value } }',
+        'query { ...F } fragment F on Query { getDashboard(dashboardId: "9") { id } }',
+        "{ getDashboard(dashboardId: 123456) { id } }",
+    ],
+)
+def test_a_dashboard_key_sees_nothing_else(decide, statements, query):
+    """Edge case 28."""
+    allow, _ = statements
+    made = decide(query, allow(["dashboard:View"], ["dashboard:123456"]))
+    assert isinstance(made, Deny)
+    assert made.refusal.status in {400, 403}
+
+
+def test_typename_alone_needs_nothing(decide, statements):
+    allow, _ = statements
+    assert isinstance(decide("{ __typename }", allow(["dashboard:View"], ["dashboard:1"])), Forward)
+
+
+@pytest.mark.parametrize(
+    ("permission", "query", "passes"),
+    [
+        ("parameters:SetParameter", 'mutation { setParameter(name: "X", value: 1) { ok } }', True),
+        ("parameters:SetParameter", 'mutation { setParameter(name: "Y", value: 1) { ok } }', False),
+        ("parameters:SetParameter", '{ parameter(name: "X") { value } }', False),
+        ("parameters:SetParameter", 'mutation { deleteParameter(name: "X") { ok } }', False),
+        ("parameters:SetParameter", "{ parameterList { items { name } } }", False),
+        ("parameters:GetParameter", '{ parameter(name: "X") { value } }', True),
+        ("parameters:DeleteParameter", 'mutation { deleteParameter(name: "X") { ok } }', True),
+    ],
+)
+def test_a_parameter_permission_opens_its_own_field_and_parameter(decide, statements, permission, query, passes):
+    """Edge case 46."""
+    allow, _ = statements
+    assert isinstance(decide(query, allow([permission], ["parameter:X"])), Forward) is passes
+
+
+def test_raw_data_is_opened_by_entity(decide, statements):
+    """Edge case 48."""
+    allow, _ = statements
+    grant = allow(["persister:GetEntityRawData"], ["entity:e1"])
+    assert isinstance(decide('{ entityRawData(entityId: "e1") { payload { name } } }', grant), Forward)
+    for query in ('{ entityRawData(entityId: "e2") { payload { name } } }', "{ listVertices { id } }"):
+        assert isinstance(decide(query, grant), Deny)
+
+
+def test_the_account_entity_is_the_callers_own(decide, statements):
+    allow, _ = statements
+    assert isinstance(
+        decide("{ accountEntity { data } }", allow(["query:GetAccountEntity"], ["account:acme"])), Forward
+    )
+    assert isinstance(decide("{ accountEntity { data } }", allow(["query:GetAccountEntity"], ["account:other"])), Deny)
+
+
+def test_a_summary_needs_its_own_permission(decide, statements):
+    allow, _ = statements
+    standard = allow(["compliance:GetStandard"], ["compliance-standard:s1"])
+    summary = allow(["compliance:GetSummary"], ["compliance-standard:s1"])
+    plain = '{ complianceFramework(input: {id: "s1"}) { name } }'
+    deep = '{ complianceFramework(input: {id: "s1"}) { items { frameworkSummary { passed } } } }'
+    assert isinstance(decide(plain, standard), Forward)
+    assert isinstance(decide(deep, standard), Deny)
+    assert isinstance(decide(deep, standard, summary), Forward)
+
+
+def test_queryv1_is_refused_to_a_graph_reader_and_the_refusal_names_the_way(decide, statements):
+    """Edge cases 61 and 63: conditioned or not, the permission opens /j1ql only."""
+    allow, _ = statements
+    for grant in (
+        allow(["query:ReadGraphData"]),
+        allow(["query:ReadGraphData"], _type="github_repo"),
+        allow(["*"], a="b"),
+    ):
+        made = decide('{ x: queryV1(query: "FIND *") { data } }', grant)
+        assert made.refusal.reason is Reason.QUERYV1_NEEDS_J1QL
+        assert "/j1ql" in made.refusal.message
+
+
+def test_queryv1_is_open_to_a_key_that_may_do_everything(decide, everything, statements):
+    """Edge cases 62 and 44."""
+    _, deny = statements
+    query = '{ queryV1(query: "FIND *") { data } }'
+    assert isinstance(decide(query, everything), Forward)
+    assert isinstance(decide(query, everything, deny(["query:ReadGraphData"])), Deny)
+    assert isinstance(decide(query, everything, deny(["query:ReadGraphData"], a="b")), Deny)
+    settings = '{ getSettings(category: "c") { value } }'
+    assert isinstance(decide(settings, everything, deny(["query:ReadGraphData"])), Forward)
+
+
+def test_a_deny_of_one_dashboard_leaves_the_others(decide, everything, statements):
+    """Edge case 42."""
+    _, deny = statements
+    nine = deny(["dashboard:View"], ["dashboard:9"])
+    assert isinstance(decide('{ getDashboard(dashboardId: "9") { id } }', everything, nine), Deny)
+    assert isinstance(decide('{ getDashboard(dashboardId: "10") { id } }', everything, nine), Forward)
+    assert isinstance(decide("{ getDashboards { id } }", everything, nine), Deny)
+
+
+def test_an_unknown_field_is_refused_to_a_key_with_any_deny(decide, everything, statements):
+    _, deny = statements
+    assert isinstance(decide("{ fieldOfNextYear }", everything), Forward)
+    assert isinstance(decide("{ fieldOfNextYear }", everything, deny(["dashboard:View"], ["dashboard:9"])), Deny)
+
+
+@pytest.mark.parametrize("name", sorted(NEVER | KEYS_DECIDE))
+def test_what_hands_out_credentials_goes_upstream_for_no_key(decide, everything, name):
+    made = decide(f"mutation {{ alias: {name} }}", everything)
+    assert made.refusal.reason in {Reason.NEVER_FORWARDED, Reason.KEYS_DECIDE}
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_our_own_fields_go_to_the_control_plane_whatever_the_policy(decide, everything, statements, name):
+    allow, _ = statements
+    for grant in (everything, allow(["dashboard:View"], ["dashboard:1"])):
+        assert isinstance(decide(f"mutation {{ a: {name} {{ id }} __typename }}", grant), Local)
+
+
+def test_one_operation_has_one_side(decide, everything):
+    made = decide('mutation { createToken { id } setParameter(name: "x") { ok } }', everything)
+    assert made.refusal.reason is Reason.MALFORMED_BODY
+
+
+def test_every_root_of_the_real_schema_stands_in_at_most_one_list():
+    lists = [frozenset(ROOTS), GRAPH, OURS, KEYS_DECIDE, NEVER]
+    for number, one in enumerate(lists):
+        for other in lists[number + 1 :]:
+            assert not one & other
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the collection of real root fields is not here")
+def test_no_real_root_that_speaks_of_credentials_or_links_is_merely_unknown():
+    roots = json.loads((SHARED / "j1ql" / "root_fields.json").read_text())
+    listed = set(ROOTS) | GRAPH | OURS | KEYS_DECIDE | NEVER
+    risky = re.compile(
+        r"token|iam|invit|identityprovider|presigned|download|publicshared|upload|userquery|group$", re.IGNORECASE
+    )
+    harmless = {
+        "createComplianceGroup",
+        "deleteComplianceGroup",
+        "updateComplianceGroup",
+        "setReviewConfigurationsForComplianceGroup",
+        "deleteReviewConfigurationsForComplianceGroup",
+        "externalUpload",
+        "externalUploads",
+        "deleteExternalUpload",
+        "updateExternalUpload",
+    }
+    assert {name for name in roots["query"] + roots["mutation"] if risky.search(name)} - listed == harmless
+
+
+@pytest.mark.parametrize("text", ["${param.secret}", "\\u0024{param.secret}", "${ param.secret }", "${weird thing}"])
+def test_a_parameter_in_any_text_needs_its_permission(decide, everything, statements, text):
+    """G5, for every key."""
+    _, deny = statements
+    no_secret = deny(["parameters:GetParameter"], ["parameter:secret"])
+    query = f'{{ getSettings(category: "{text}") {{ value }} }}'
+    assert isinstance(decide(query, everything), Forward)
+    assert isinstance(decide(query, everything, no_secret), Deny)
+    assert isinstance(decide('{ getSettings(category: "${mine}") { value } }', everything, no_secret), Forward)
+
+
+# --- batches ------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_that_is_allowed_goes_on_as_it_is(principal, call, everything):
+    body = b'[ {"query":"{ a }"},{"query":"{ b }"} ]'
+    assert plan(call("/graphql", body), principal(everything), Facts(), Rules(), 0).body == body
+
+
+def test_the_elements_of_a_batch_are_decided_one_by_one(decide, statements):
+    allow, _ = statements
+    allowed = {"query": DASHBOARD, "variables": {"id": "1"}, "operationName": "D", "more": [1]}
+    made = decide(
+        [{"query": "{ queryV1 { data } }"}, allowed, {"query": "mutation { createToken { id } }"}, 7],
+        allow(["dashboard:View"], ["dashboard:1"]),
+    )
+    assert isinstance(made, Batch)
+    assert [type(element) for element in made.elements] == [Deny, Forward, Local, Deny]
+    assert json.loads(made.elements[1].body) == allowed
+
+
+@pytest.mark.parametrize("size", [0, 51])
+def test_a_batch_has_a_size(decide, everything, size):
+    assert isinstance(decide([{"query": "{ a }"}] * size, everything), Deny)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b'"x"',
+        b"{}",
+        b'{"query": 1}',
+        b'{"query": "{ a }", "query": "{ b }"}',
+        b'{"query": "{ a }", "variables": "x"}',
+        b'{"query": "{ a }", "variables": []}',
+        b'{"query": "{ a }", "operationName": 1}',
+        b'\xef\xbb\xbf{"query": "{ a }"}',
+        b'{"query": "{ a"}',
+        b"[[]]",
+    ],
+)
+def test_a_malformed_body_is_refused(principal, call, everything, body):
+    made = plan(call("/graphql", body), principal(everything), Facts(), Rules(), 0)
+    denied = made.elements[0] if isinstance(made, Batch) else made
+    assert denied.refusal.reason is Reason.MALFORMED_BODY

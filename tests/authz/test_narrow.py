@@ -1,0 +1,113 @@
+"""Narrowing against golden pairs, and its laws."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.authz.narrow import NotNarrowed, narrow
+from gateway.j1ql import J1QLSyntaxError, parse, tree
+from gateway.policy import EVERYTHING, Condition, Predicate
+
+CASES = Path(__file__).parent / "cases" / "narrow.txt"
+
+
+def condition(equals):
+    return Condition(
+        tuple((name, (values,) if isinstance(values, str) else tuple(values)) for name, values in equals.items())
+    )
+
+
+def predicate(text):
+    conditions = json.loads(text)
+    allows = tuple(condition(each) for each in conditions["allow"]) or (EVERYTHING,)
+    return Predicate(allows, tuple(condition(each) for each in conditions.get("deny", ())))
+
+
+def read_cases():
+    policies, cases = {}, []
+    for line in CASES.read_text().splitlines():
+        if line.startswith("@"):
+            name, text = line[1:].split(maxsplit=1)
+            policies[name] = predicate(text)
+        elif line.startswith(("> ", "! ")):
+            cases[-1] = (*cases[-1], line[0], line[2:])
+        elif line.startswith("|"):
+            name, query = cases[-1]
+            cases[-1] = (name, f"{query}\n{line[2:]}")
+        elif line and not line.startswith("#"):
+            cases.append(tuple(line.split(" | ", maxsplit=1)))
+    return [pytest.param(policies[name], query, kind, text, id=f"{name}: {query}") for name, query, kind, text in cases]
+
+
+@pytest.mark.parametrize(("policy", "query", "kind", "expected"), read_cases())
+def test_a_query_is_narrowed_as_the_golden_pair_says(policy, query, kind, expected):
+    if kind == ">":
+        assert narrow(parse(query), policy).text == expected
+    else:
+        with pytest.raises((NotNarrowed, J1QLSyntaxError)) as refused:
+            narrow(parse(query), policy)
+        assert expected in str(refused.value)
+
+
+def test_a_refusal_points_at_the_construct():
+    query = "FIND github_repo WITH a = 1\nTHAT HAS github_user"
+    with pytest.raises(NotNarrowed) as refused:
+        narrow(parse(query), REPOS)
+    assert query[refused.value.at :].startswith("THAT")
+
+
+REPOS = predicate('{"allow": [{"_type": "github_repo"}]}')
+
+
+def test_the_shape_and_the_columns_are_told():
+    narrowing = narrow(parse('FIND User AS u RETURN u.a, u.b AS "B b", u.tag.x AS x'), REPOS)
+    assert (narrowing.shape, narrowing.columns) == ("table", ("u.a", "B b", "x"))
+    assert narrowing.hidden == (("gw0", "_id"), ("gw1", "_type"))
+    assert narrow(parse("FIND User"), REPOS).shape == "list"
+
+
+# --- laws -----------------------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["a", "tag.b", "my-prop", "_type"])
+VALUES = st.text(
+    st.characters(exclude_characters="\\'$*", exclude_categories=["C"], max_codepoint=0x2FF), min_size=1, max_size=5
+)
+CONDITIONS = st.dictionaries(NAMES, st.lists(VALUES, min_size=1, max_size=3), min_size=1, max_size=3).map(condition)
+PREDICATES = st.builds(
+    Predicate,
+    st.lists(CONDITIONS, min_size=1, max_size=3).map(tuple),
+    st.lists(CONDITIONS, max_size=2).map(tuple),
+)
+QUERIES = st.sampled_from(
+    [
+        "FIND *",
+        "FIND User WITH a = 1 OR b = 2",
+        "FIND (User|Host) WITH a != 'x' AND (b = 1 OR c = undefined) AS e RETURN e.a, e.tag.b AS t ORDER BY t LIMIT 3",
+        "FIND * AS e RETURN COUNT(e)",
+    ]
+)
+
+
+@given(PREDICATES, QUERIES)
+def test_what_is_sent_parses_to_the_callers_query_and_p_beside_it(policy, query):
+    """The caller's condition is one whole operand of the AND, so nothing of it stands beside P."""
+    original = parse(query)
+    sent = parse(narrow(original, policy).text)
+    assert sent.selector.head == original.selector.head
+    assert sent.selector.alias == original.selector.alias
+    assert (sent.order, sent.windows) == (original.order, original.windows)
+    if original.selector.where:
+        assert isinstance(sent.selector.where, tree.And)
+        assert sent.selector.where.items[-1] == original.selector.where
+    if isinstance(original.returns, tuple):
+        assert sent.returns[: len(original.returns)] == original.returns
+
+
+@given(PREDICATES, QUERIES)
+def test_narrowing_is_a_function_of_query_and_predicate(policy, query):
+    assert narrow(parse(query), policy) == narrow(parse(query), policy)

@@ -1,0 +1,159 @@
+"""Synchronization calls and the integration instance that each is tied to."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.authz import Rules, plan
+from gateway.authz.outcome import Deny, Facts, Forward, Job, Learn, NeedBody, NeedJob, Pass, Upstream
+from gateway.http1 import Reason
+
+JOBS = "/persister/synchronization/jobs"
+MINE, OTHER = "instance-1", "instance-2"
+CREATE = {"source": "integration-external", "integrationInstanceId": MINE}
+
+
+@pytest.fixture
+def scoped(principal, statements):
+    """An integration key's principal."""
+    allow, _ = statements
+    return principal(allow(["persister:Synchronize"], [f"integration:{MINE}"]))
+
+
+@pytest.fixture
+def unscoped(principal, statements):
+    allow, _ = statements
+    return principal(allow(["persister:Synchronize"]))
+
+
+def decide(call, who, *jobs):
+    return plan(call, who, Facts(tuple(jobs)), Rules(), 0)
+
+
+def test_a_job_of_the_keys_own_instance_is_created(call, scoped):
+    made = decide(call(JOBS, CREATE), scoped)
+    assert isinstance(made, Forward)
+    assert (made.upstream, made.path, made.answer) == (Upstream.PERSISTER, JOBS, Learn(MINE))
+
+
+def test_the_body_is_read_only_for_a_key_that_synchronizes(call, scoped, principal, statements):
+    allow, _ = statements
+    assert decide(call(JOBS), scoped) == NeedBody(Rules().job_body)
+    assert isinstance(decide(call(JOBS), principal(allow(["query:ReadGraphData"]))), Deny)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"integrationInstanceId": OTHER},
+        {"integrationInstanceId": None},
+        {"integrationInstanceId": ""},
+        {"integrationInstanceId": [MINE]},
+        {"source": "api"},
+        {"source": None},
+        {"source": "system-internal"},
+        {"scope": "somebody-elses"},
+        {"syncMode": "CROSS_SCOPE"},
+        {"syncMode": "OVERRIDE"},
+        {"syncMode": "PATCH"},
+        {"syncMode": ["DIFF"]},
+        {"integrationJobId": 7},
+    ],
+)
+def test_a_creation_that_reaches_past_the_instance_is_refused(call, scoped, change):
+    """Edge case 76."""
+    assert isinstance(decide(call(JOBS, CREATE | change), scoped), Deny)
+
+
+def test_an_unscoped_key_may_do_all_of_that(call, unscoped):
+    for change in (
+        {"integrationInstanceId": OTHER},
+        {"source": "api", "integrationInstanceId": None},
+        {"syncMode": "PATCH"},
+    ):
+        assert isinstance(decide(call(JOBS, CREATE | change), unscoped), Forward)
+
+
+def test_a_named_job_must_be_new_or_the_instances_own(call, scoped):
+    body = CREATE | {"integrationJobId": "job-1"}
+    assert decide(call(JOBS, body), scoped) == NeedJob("job-1")
+    assert isinstance(decide(call(JOBS, body), scoped, ("job-1", None)), Forward)
+    assert isinstance(decide(call(JOBS, body), scoped, ("job-1", Job(MINE))), Forward)
+    assert decide(call(JOBS, body), scoped, ("job-1", Job(OTHER))).refusal.reason is Reason.UNKNOWN_JOB
+
+
+@pytest.mark.parametrize("part", ["entities", "relationships", "events", "finalize", "abort"])
+def test_calls_below_a_job_follow_its_instance(call, scoped, part):
+    ask = call(f"{JOBS}/job-1/{part}")
+    assert decide(ask, scoped) == NeedJob("job-1")
+    assert decide(ask, scoped, ("job-1", Job(MINE))).answer == Pass()
+    assert decide(ask, scoped, ("job-1", Job(MINE))).body is None
+
+
+def test_foreign_unknown_and_unbound_jobs_are_refused_alike(call, scoped):
+    ask = call(f"{JOBS}/job-1/finalize")
+    refusals = {decide(ask, scoped, ("job-1", job)).refusal for job in (None, Job(OTHER), Job(None))}
+    assert [refusal.reason for refusal in refusals] == [Reason.UNKNOWN_JOB]
+
+
+def test_the_job_itself_can_be_read(call, scoped):
+    assert isinstance(decide(call(f"{JOBS}/job-1", method="GET"), scoped, ("job-1", Job(MINE))), Forward)
+    assert isinstance(decide(call(f"{JOBS}/job-1", method="POST"), scoped, ("job-1", Job(MINE))), Deny)
+    assert isinstance(decide(call(f"{JOBS}/job-1/finalize", method="GET"), scoped, ("job-1", Job(MINE))), Deny)
+
+
+def test_a_scoped_upload_is_read_before_it_passes(call, scoped, unscoped):
+    ask = call(f"{JOBS}/job-1/upload")
+    assert decide(ask, scoped, ("job-1", Job(MINE))) == NeedBody(Rules().upload_body)
+    assert isinstance(decide(ask, unscoped, ("job-1", Job(MINE))), Forward)
+
+
+@pytest.mark.parametrize(
+    ("body", "passes"),
+    [
+        ({"entities": [], "relationships": []}, True),
+        ({"entities": [{"_key": "a"}]}, True),
+        ({"deleteEntities": [{"_id": "x"}]}, False),
+        ({"entities": [], "deleteRelationships": []}, False),
+        ({"anythingElse": 1}, False),
+        ([], False),
+        (b'{"entities": [], "entities": []}', False),
+        (b"not json", False),
+    ],
+)
+def test_a_scoped_upload_may_not_delete_by_id(call, scoped, body, passes):
+    made = decide(call(f"{JOBS}/job-1/upload", body), scoped, ("job-1", Job(MINE)))
+    assert isinstance(made, Forward) is passes
+
+
+def test_an_upload_url_is_for_unscoped_keys(call, scoped, unscoped):
+    ask = call(f"{JOBS}/job-1/uploadUrl")
+    assert isinstance(decide(ask, scoped, ("job-1", Job(MINE))), Deny)
+    assert isinstance(decide(ask, unscoped, ("job-1", Job(MINE))), Forward)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{JOBS}/",
+        f"{JOBS}/job-1/",
+        f"{JOBS}/job-1/other",
+        f"{JOBS}/../jobs",
+        f"{JOBS}/a/b/c",
+        f"{JOBS}/job_1",
+        f"{JOBS}//x",
+    ],
+)
+def test_other_paths_lead_nowhere(call, unscoped, path):
+    assert decide(call(path), unscoped).refusal.reason is Reason.UNKNOWN_ROUTE
+
+
+def test_an_integration_key_can_do_nothing_else(call, scoped):
+    """Edge case 77."""
+    for ask in (
+        call("/j1ql", {"query": "FIND *"}),
+        call("/graphql", {"query": '{ getDashboard(dashboardId: "123456") { id } }'}),
+        call("/graphql", {"query": '{ queryV1(query: "FIND *") { data } }'}),
+        call("/graphql", {"query": "{ tokens { items { id } } }"}),
+    ):
+        assert isinstance(decide(ask, scoped), Deny)

@@ -1,0 +1,157 @@
+"""POST /j1ql: who may, with which arguments, and what goes upstream."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.authz import Rules, plan
+from gateway.authz.outcome import Check, Deny, Facts, Forward, NeedBody, Pass, Upstream
+from gateway.authz.query_call import FORCED
+from gateway.http1 import Reason
+
+
+@pytest.fixture
+def restricted(principal, statements):
+    allow, _ = statements
+    return principal(allow(["query:ReadGraphData"], _type="github_repo"))
+
+
+@pytest.fixture
+def reader(principal, statements):
+    allow, _ = statements
+    return principal(allow(["query:ReadGraphData"]))
+
+
+def decide(call, who):
+    return plan(call, who, Facts(), Rules(), 0)
+
+
+def test_a_key_without_the_permission_is_refused_before_its_body_is_read(call, principal, statements):
+    allow, _ = statements
+    made = decide(call("/j1ql"), principal(allow(["dashboard:View"], ["dashboard:1"])))
+    assert made.refusal.reason is Reason.NOT_ALLOWED
+
+
+def test_the_body_is_asked_for(call, reader, restricted):
+    assert decide(call("/j1ql"), reader) == decide(call("/j1ql"), restricted) == NeedBody(Rules().query_body)
+
+
+def test_an_unconditioned_key_passes_byte_for_byte(call, reader):
+    body = b'{ "query":"FIND  x THAT /* hm */ HAS y", "cursor":null, "scopeFilters":[{"a":1}], "new":{} }'
+    made = decide(call("/j1ql", body), reader)
+    assert (made.upstream, made.body, made.answer, made.mode) == (Upstream.J1QL, body, Pass(), None)
+
+
+def test_a_conditioned_key_sends_its_narrowed_query_with_every_flag_set(call, restricted):
+    made = decide(call("/j1ql", {"query": "FIND *", "sourceMetadata": {"appName": "x"}}), restricted)
+    assert isinstance(made, Forward)
+    assert isinstance(made.answer, Check)
+    assert made.answer.request == {"query": "FIND * WITH _type = 'github_repo'", **FORCED}
+    assert (made.body, made.mode, made.answer.shape, made.answer.page) == (None, "strict", "list", 250)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"scopeFilters": [{"_type": "github_user"}]},
+        {"includeDeleted": True},
+        {"dryRun": True},
+        {"remember": True},
+        {"deferredResponse": "FORCE"},
+        {"deferredFormat": "CSV"},
+        {"flags": {"rowMetadata": True}},
+        {"flags": {"computedProperties": True}},
+        {"flags": {"newFlag": True}},
+        {"flags": []},
+        {"variables": {"x": 1}},
+        {"cursor": 7},
+        {"anythingNew": None},
+        {"Query": "FIND *"},
+    ],
+)
+def test_arguments_that_could_widen_an_answer_are_refused_by_name(call, restricted, arguments):
+    made = decide(call("/j1ql", {"query": "FIND *"} | arguments), restricted)
+    assert made.refusal.reason is Reason.UNSUPPORTED_ARGUMENT
+    assert next(iter(arguments)) in made.refusal.message
+
+
+def test_arguments_that_ask_for_nothing_are_accepted(call, restricted):
+    nothing = {
+        "variables": {},
+        "cursor": None,
+        "includeDeleted": False,
+        "dryRun": None,
+        "deferredResponse": "DISABLED",
+        "deferredFormat": "JSON",
+        "flags": {"rowMetadata": False, "variableResultSize": True},
+        "scopeFilters": [],
+    }
+    assert isinstance(decide(call("/j1ql", {"query": "FIND *"} | nothing), restricted), Forward)
+
+
+def test_a_syntax_fault_points(call, restricted):
+    made = decide(call("/j1ql", {"query": "FIND github_repo\nWITH name ="}), restricted)
+    assert made.refusal.reason is Reason.INVALID_QUERY
+    assert "line 2" in made.refusal.message
+    assert "^" in made.refusal.message
+
+
+def test_what_cannot_be_narrowed_is_refused_with_its_place(call, restricted):
+    made = decide(call("/j1ql", {"query": "FIND github_repo THAT HAS github_user"}), restricted)
+    assert made.refusal.reason is Reason.UNSUPPORTED_QUERY
+    assert "traversal" in made.refusal.message
+    assert "^" in made.refusal.message
+
+
+def test_a_cursor_is_bound_to_key_policy_and_query(call, principal, statements):
+    allow, _ = statements
+    repos, users = (
+        allow(["query:ReadGraphData"], _type="github_repo"),
+        allow(["query:ReadGraphData"], _type="github_user"),
+    )
+
+    def seal(query, *permissions):
+        return decide(call("/j1ql", {"query": query, "cursor": "c"}), principal(*permissions)).answer.seal
+
+    assert seal("FIND *", repos) == seal("FIND *", repos)
+    assert (
+        len({seal("FIND *", repos), seal("FIND *", users), seal("FIND  *", repos), seal("FIND *", repos, users)}) == 4
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["${param.x}", "${ param.x }", "${PARAM.x}", "${param}", "${a b}", "${", "x ${param.x} y"]
+)
+def test_a_parameter_needs_its_permission_from_every_key(call, principal, statements, text):
+    """G5."""
+    allow, _ = statements
+    read = allow(["query:ReadGraphData"])
+    for body in ({"query": f"FIND * WITH a = '{text}'"}, {"query": "FIND *", "variables": {"v": [text]}}):
+        assert decide(call("/j1ql", body), principal(read)).refusal.reason is Reason.NOT_ALLOWED
+        assert isinstance(decide(call("/j1ql", body), principal(read, allow(["parameters:GetParameter"]))), Forward)
+
+
+def test_the_grant_of_one_parameter_is_enough_for_that_one(call, principal, statements):
+    allow, _ = statements
+    who = principal(allow(["query:ReadGraphData"]), allow(["parameters:GetParameter"], ["parameter:x"]))
+    assert isinstance(decide(call("/j1ql", {"query": "FIND * WITH a = ${param.x}"}), who), Forward)
+    assert isinstance(decide(call("/j1ql", {"query": "FIND * WITH a = ${param.y}"}), who), Deny)
+    assert isinstance(decide(call("/j1ql", {"query": "FIND * WITH a = ${mine}"}), who), Forward)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"query":1}',
+        b'{"query":"FIND *","query":"FIND x"}',
+        b"\xff",
+        b'{"query":"FIND *"} x',
+        b"[" * 99,
+    ],
+)
+def test_a_malformed_body_is_refused_for_every_key(call, reader, restricted, body):
+    for who in (reader, restricted):
+        assert decide(call("/j1ql", body), who).refusal.reason is Reason.MALFORMED_BODY
