@@ -1,20 +1,21 @@
 """Strict reading of JSON that somebody else wrote: one text, one meaning.
 
 Two parsers that read one text differently are a way round every check (one decides, the other acts), so what RFC 8259
-leaves to the parser is refused here: duplicate members, NaN and Infinity, a byte order mark, bytes that are not UTF-8,
-lone surrogates, and nesting deeper than a limit.
+leaves to the parser is refused here: duplicate members, NaN and Infinity, numbers beyond a double, a byte order mark,
+bytes that are not UTF-8, lone surrogates, and nesting deeper than a limit.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 MAX_DEPTH = 64
 """Nesting a body may have; real clients need 12, and the standard parser would recurse to its own limit."""
 
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 # An unclosed string ends with the text, so that every position is read once: linear time on hostile input.
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+"?|[\[{\]}]', re.DOTALL)
 
@@ -29,17 +30,17 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     Raises StrictJSONError. Numbers keep Python's reading: int without limit of size, float as IEEE double.
     """
     source = _decoded(text)
-    if _depth(source) > max_depth:
+    if _deeper(source, max_depth):
         raise StrictJSONError(f"nested deeper than {max_depth} levels")
     try:
-        value = json.loads(source, object_pairs_hook=_unique_members, parse_constant=_no_constant)
+        value = json.loads(source, object_pairs_hook=_unique_members, parse_constant=_no_constant, parse_float=_finite)
     except StrictJSONError:
         raise
     except json.JSONDecodeError as fault:
-        raise StrictJSONError(f"{fault.msg} at line {fault.lineno} column {fault.colno}") from None
+        raise StrictJSONError(f"{fault.msg.removesuffix(' at')} at line {fault.lineno} column {fault.colno}") from None
     except ValueError as fault:  # an integer of more digits than the interpreter converts
         raise StrictJSONError(str(fault)) from None
-    if _SURROGATE_ESCAPE.search(source):
+    if _SURROGATE.search(source):
         _refuse_lone_surrogates(value)
     return value
 
@@ -55,17 +56,18 @@ def _decoded(text: str | bytes) -> str:
     return text
 
 
-def _depth(source: str) -> int:
-    """Deepest nesting, counted before parsing because the parser recurses."""
-    depth = deepest = 0
+def _deeper(source: str, limit: int) -> bool:
+    """Whether brackets nest deeper than the limit; counted before parsing because the parser recurses."""
+    depth = 0
     for match in _BRACKETS.finditer(source):
         token = match.group()
         if token in "[{":
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > limit:
+                return True
         elif token in "]}":
             depth -= 1
-    return deepest
+    return False
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -86,3 +88,10 @@ def _refuse_lone_surrogates(value: Any) -> None:
 
 def _no_constant(name: str) -> Any:
     raise StrictJSONError(f"`{name}` is not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise StrictJSONError(f"`{number[:20]}` is beyond the range of a double")
+    return value

@@ -45,24 +45,35 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenObject:
+    """One object of each row of a table: (hidden column, property) pairs. An `optional` one may be absent."""
+
+    columns: tuple[tuple[str, str], ...]
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """The answer to a narrowed query: every row is checked before the first byte is sent, pages are cut by us.
 
-    `shape` is the `type` that the answer must have, `list` or `table`. `columns` are the columns of a table that the
-    caller asked for; `hidden` maps each hidden column that narrowing added to the property it holds (tables of
-    aggregates have none). `page` is the number of rows a page is filled to. `seal` binds cursors: a digest of key,
-    predicate, mode, query, variables and flags; `cursor` is the caller's own, still sealed.
+    `shape` is the `type` that the answer must have: `list`, `table` or `tree`. `columns` are the columns of a table
+    that the caller asked for, `whole` those of them that hold whole objects, `hidden` those that narrowing added
+    (none to tables of aggregates). `strict`: relationships must satisfy the predicate as well. `page` is the number
+    of rows a page is filled to. `seal` binds cursors: a digest of key, predicate, mode, query, variables and flags;
+    `cursor` is the caller's own, still sealed.
     """
 
     predicate: Predicate
     shape: str
-    hidden: tuple[tuple[str, str], ...]
+    hidden: tuple[HiddenObject, ...]
     page: int
     seal: bytes
     cursor: str | None
     request: dict[str, object]
     """The members of the body to send upstream; the handler adds `cursor`."""
     columns: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    strict: bool = True
 
 
 @dataclass(frozen=True, slots=True)

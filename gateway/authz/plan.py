@@ -15,7 +15,7 @@ from gateway.authz.query_call import plan_query
 from gateway.authz.routes import Route, route_of
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
-from gateway.keys import Principal
+from gateway.keys import Principal, expired
 
 ACCOUNT_HEADERS = (b"jupiterone-account", b"lifeomic-account")
 """Which account a client means; the second spelling is the older clients'."""
@@ -25,7 +25,7 @@ INVALID_KEY = Refusal(Reason.INVALID_KEY, "the API key is not valid")
 
 def plan(call: Call, principal: Principal, facts: Facts, rules: Rules, now: int) -> Plan:
     """What to do with a call; `now` is milliseconds since the epoch."""
-    if principal.expires_at is not None and now >= principal.expires_at:
+    if expired(principal.expires_at, now):
         return Deny(INVALID_KEY)
     if refusal := _account_refused(call, principal):
         return Deny(refusal)

@@ -14,11 +14,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from gateway.authz.narrow import Narrowing, NotNarrowed, narrow
+from gateway.authz.capabilities import Mode
+from gateway.authz.narrow import Binding, Narrowing, NotNarrowed, narrow
 from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
-from gateway.j1ql import J1QLSyntaxError, parse, pointed
+from gateway.j1ql import J1QLSyntaxError, pointed
 from gateway.keys import Principal
 from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Refused, decide
 from gateway.strict_json import StrictJSONError, loads
@@ -117,7 +118,7 @@ def _flags_off(value: object) -> bool:
 _ACCEPTED: dict[str, tuple[Callable[[object], bool], str]] = {
     "query": (lambda _: True, ""),
     "cursor": (lambda value: value is None or isinstance(value, str), "must be a string"),
-    "variables": (_is_empty, "cannot be used yet"),
+    "variables": (lambda value: value is None or isinstance(value, dict), "must be an object"),
     "includeDeleted": (_is_off, "would show objects that are gone"),
     "dryRun": (_is_off, "cannot be used"),
     "remember": (_is_off, "cannot be used"),
@@ -145,7 +146,8 @@ def _conditioned(
 ) -> Forward | Deny:
     if refusal := _argument_refused(body):
         return Deny(refusal, grounds)
-    narrowing = _narrowed(body["query"], verdict, rules)
+    variables = body.get("variables") or {}
+    narrowing = _narrowed(body["query"], Binding(verdict.predicate, rules.mode, rules.capabilities, variables), rules)
     if isinstance(narrowing, Refusal):
         return Deny(narrowing, grounds)
     check = Check(
@@ -153,10 +155,12 @@ def _conditioned(
         shape=narrowing.shape,
         hidden=narrowing.hidden,
         page=rules.page,
-        seal=_seal(principal, verdict, rules.mode, body["query"]),
+        seal=_seal(principal, verdict, rules.mode, body["query"], variables),
         cursor=body.get("cursor"),
         request={"query": narrowing.text, **FORCED},
         columns=narrowing.columns,
+        whole=narrowing.whole,
+        strict=rules.mode is Mode.STRICT,
     )
     return Forward(Upstream.J1QL, "POST", "", "", None, check, grounds, rules.mode)
 
@@ -169,20 +173,20 @@ def _argument_refused(body: dict[str, Any]) -> Refusal | None:
     return None
 
 
-def _narrowed(text: str, verdict: Narrowed, rules: Rules) -> Narrowing | Refusal:
+def _narrowed(text: str, binding: Binding, rules: Rules) -> Narrowing | Refusal:
     try:
-        return narrow(parse(text, limits=rules.j1ql), verdict.predicate)
+        return narrow(text, binding, rules.j1ql)
     except J1QLSyntaxError as fault:
         return Refusal(Reason.INVALID_QUERY, str(fault))
     except NotNarrowed as fault:
         return Refusal(Reason.UNSUPPORTED_QUERY, pointed(fault.message, text, fault.at))
 
 
-def _seal(principal: Principal, verdict: Narrowed, mode: str, query: str) -> bytes:
-    """What a cursor is bound to: any other key, policy, mode or query makes it unusable."""
+def _seal(principal: Principal, verdict: Narrowed, mode: Mode, query: str, variables: dict[str, Any]) -> bytes:
+    """What a cursor is bound to: any other key, policy, mode, query or variables make it unusable."""
     predicate = [
         [[[name, list(values)] for name, values in condition.equals] for condition in conditions]
         for conditions in (verdict.predicate.allows, verdict.predicate.denies)
     ]
-    bound = json.dumps([principal.key_id, predicate, mode, query])
+    bound = json.dumps([principal.key_id, predicate, mode, query, variables], sort_keys=True)
     return hashlib.sha256(bound.encode()).digest()

@@ -2,11 +2,13 @@
 
 It shares no code with `narrow`, on purpose: the two read the same Policy and must agree on the same table of leaf cases
 (tests/authz/cases/leaf_cases.json), each by its own means. What it verifies is that every returned object may be
-seen; it cannot see which objects are missing, and for tables of aggregates nothing at all.
+seen; it cannot see which objects are missing, and for tables of aggregates nothing at all: those rest on `verify`.
 
 Rules, from the design: metadata (`displayName` and names that start with `_`) decides over a property of the same name,
 and one that differs fails the row; a list equals a value when any element does; what is absent, or not text, equals
-nothing; a row that is marked deleted, or is no entity, fails.
+nothing; a row that is marked deleted fails. A list holds entities only. A tree's edges need both ends among its
+vertices; under strict they must satisfy the predicate themselves, and those that do not are taken out, because the
+platform may draw edges that no WHERE spoke of.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.authz.outcome import Check
+from gateway.authz.outcome import Check, HiddenObject
 from gateway.policy import Condition, Predicate
 
 
@@ -38,71 +40,143 @@ class Withheld:
 
 class _Envelope(msgspec.Struct):
     type: str
-    data: list[msgspec.Raw] | None
+    data: msgspec.Raw
     cursor: str | None = None
 
 
-class _Row(msgspec.Struct):
-    entity: dict[str, Any]
+class _Object(msgspec.Struct, rename="camel"):
+    """An entity or a relationship as answers write it."""
+
+    entity: dict[str, Any] | None = None
+    relationship: dict[str, Any] | None = None
     properties: dict[str, Any] | None = None
+    id: str | None = None
+    from_vertex_id: str | None = None
+    to_vertex_id: str | None = None
+
+
+class _Tree(msgspec.Struct):
+    vertices: list[msgspec.Raw]
+    edges: list[msgspec.Raw]
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
-_row = msgspec.json.Decoder(_Row)
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+_object = msgspec.json.Decoder(_Object)
+_tree = msgspec.json.Decoder(_Tree)
 _cells = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 
+_FORBIDDEN = Withheld("an object does not satisfy the predicate", violation=True)
+
 
 def checked(body: bytes, check: Check) -> Page | Withheld:
-    """The rows of an upstream's answer, or why none of it may be passed on."""
+    """The rows of an upstream's answer, or why none of it may be passed on. A tree is one row."""
     try:
         envelope = _envelope.decode(body)
-        if envelope.type != check.shape or envelope.data is None:
+        if envelope.type != check.shape:
             return Withheld(f"the answer is not a {check.shape}", violation=False)
-        if check.shape == "list":
-            return _checked_list(envelope, check)
-        return _checked_table(envelope, check)
+        return _SHAPES[check.shape](envelope, check)
     except msgspec.MsgspecError:
         return Withheld("the answer has an unknown shape", violation=False)
 
 
 def _checked_list(envelope: _Envelope, check: Check) -> Page | Withheld:
-    data = envelope.data or []
+    rows = _list.decode(envelope.data)
     names = _names(check.predicate)
-    for raw in data:
-        row = _row.decode(raw)
-        if row.entity.get("_deleted") is True:
-            return Withheld("a row is marked deleted", violation=True)
-        values = _values(row, names)
-        if values is None or not _holds(check.predicate, values):
-            return Withheld("a row does not satisfy the predicate", violation=True)
-    return Page(tuple(bytes(raw) for raw in data), envelope.cursor)
+    for raw in rows:
+        row = _object.decode(raw)
+        if row.entity is None:
+            return Withheld("a row is no entity", violation=False)
+        if not _visible(check.predicate, names, row.entity, row.properties):
+            return _FORBIDDEN
+    return Page(tuple(bytes(raw) for raw in rows), envelope.cursor)
 
 
 def _checked_table(envelope: _Envelope, check: Check) -> Page | Withheld:
     rows = []
-    for raw in envelope.data or []:
+    for raw in _list.decode(envelope.data):
         cells = _cells.decode(raw)
-        if check.hidden and not _row_visible(check, cells):
-            return Withheld("a row does not satisfy the predicate", violation=True)
-        rows.append(_encode({name: cells[name] for name in check.columns if name in cells}))
+        if not all(_hidden_visible(check.predicate, hidden, cells) for hidden in check.hidden):
+            return _FORBIDDEN
+        if not all(_cell_visible(check, cells[name]) for name in check.whole if name in cells):
+            return _FORBIDDEN
+        rows.append(_encode({name: cells[name] for name in cells if _asked_for(name, check)}))
     return Page(tuple(rows), envelope.cursor)
 
 
-def _row_visible(check: Check, cells: dict[str, msgspec.Raw]) -> bool:
-    values = {name: msgspec.json.decode(cells[column]) for column, name in check.hidden if column in cells}
-    if not isinstance(values.get("_id"), str):
+def _asked_for(name: str, check: Check) -> bool:
+    """`u.*` is answered by one column for each property, named `u.property`."""
+    return name in check.columns or any(
+        column.endswith(".*") and name.startswith(column[:-1]) for column in check.columns
+    )
+
+
+def _hidden_visible(predicate: Predicate, hidden: HiddenObject, cells: dict[str, msgspec.Raw]) -> bool:
+    values = {name: msgspec.json.decode(cells[column]) for column, name in hidden.columns if column in cells}
+    if values.get("_id") is None and hidden.optional:
+        return all(value is None for value in values.values())
+    return isinstance(values.get("_id"), str) and _holds(predicate, values)
+
+
+def _cell_visible(check: Check, cell: msgspec.Raw) -> bool:
+    """A whole object in a cell; None is the unmatched alias of an optional group."""
+    if bytes(cell) == b"null":
+        return True
+    found = _object.decode(cell)
+    names = _names(check.predicate)
+    if found.entity is not None:
+        return _visible(check.predicate, names, found.entity, found.properties)
+    if found.relationship is not None:
+        return not check.strict or _visible(check.predicate, names, found.relationship, found.properties)
+    return False
+
+
+def _checked_tree(envelope: _Envelope, check: Check) -> Page | Withheld:
+    tree = _tree.decode(envelope.data)
+    names = _names(check.predicate)
+    seen = set()
+    for raw in tree.vertices:
+        vertex = _object.decode(raw)
+        if vertex.entity is None or vertex.id is None:
+            return Withheld("a vertex is no entity", violation=False)
+        if not _visible(check.predicate, names, vertex.entity, vertex.properties):
+            return _FORBIDDEN
+        seen.add(vertex.id)
+    edges = []
+    for raw in tree.edges:
+        edge = _object.decode(raw)
+        if edge.relationship is None:
+            return Withheld("an edge is no relationship", violation=False)
+        ends_visible = edge.from_vertex_id in seen and edge.to_vertex_id in seen
+        if check.strict:
+            if ends_visible and _visible(check.predicate, names, edge.relationship, edge.properties):
+                edges.append(raw)
+        elif ends_visible:
+            edges.append(raw)
+        else:
+            return _FORBIDDEN
+    return Page((_encode(_Tree(tree.vertices, edges)),), None)
+
+
+_SHAPES = {"list": _checked_list, "table": _checked_table, "tree": _checked_tree}
+
+
+def _visible(
+    predicate: Predicate, names: frozenset[str], metadata: dict[str, Any], properties: dict[str, Any] | None
+) -> bool:
+    if metadata.get("_deleted") is True:
         return False
-    return _holds(check.predicate, values)
+    values = _values(metadata, properties or {}, names)
+    return values is not None and _holds(predicate, values)
 
 
-def _values(row: _Row, names: frozenset[str]) -> dict[str, Any] | None:
-    """The row's values of the predicate's properties, or None where metadata and properties contradict each other."""
+def _values(metadata: dict[str, Any], properties: dict[str, Any], names: frozenset[str]) -> dict[str, Any] | None:
+    """The object's values of the named properties, or None where metadata and properties contradict each other."""
     values = {}
-    properties = row.properties or {}
     for name in names:
-        metadata = name.startswith("_") or name == "displayName"
-        home, other = (row.entity, properties) if metadata else (properties, row.entity)
+        in_metadata = name.startswith("_") or name == "displayName"
+        home, other = (metadata, properties) if in_metadata else (properties, metadata)
         values[name] = home.get(name)
         if name in other and other[name] != values[name]:
             return None

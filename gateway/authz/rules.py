@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.authz.capabilities import Capabilities, Mode
 from gateway.authz.roots import ROOTS, Needs
 from gateway.j1ql import Limits
 
@@ -25,7 +26,8 @@ class GraphQLLimits:
 class Rules:
     """Sizes are bytes of a body. Bodies over their limit are refused with 413, where clients shrink and retry."""
 
-    mode: str = "strict"
+    mode: Mode = Mode.STRICT
+    capabilities: Capabilities = field(default_factory=Capabilities)
     page: int = 250
     """Rows of a page for a conditioned key: the platform's own page size."""
     query_body: int = 256 * 1024

@@ -1,6 +1,21 @@
 """Our values for a call and a reply, and the strict reading of heads and targets. No sockets here."""
 
+from gateway.http1.credential import credential
+from gateway.http1.front import FrontLimits, Head, body_length, front, has_body
 from gateway.http1.message import Call, Headers, Reply
 from gateway.http1.refusal import STATUS, Reason, Refusal
 
-__all__ = ["STATUS", "Call", "Headers", "Reason", "Refusal", "Reply"]
+__all__ = [
+    "STATUS",
+    "Call",
+    "FrontLimits",
+    "Head",
+    "Headers",
+    "Reason",
+    "Refusal",
+    "Reply",
+    "body_length",
+    "credential",
+    "front",
+    "has_body",
+]

@@ -16,6 +16,9 @@ class Reason(StrEnum):
     TWO_CREDENTIALS = "two_credentials"
     MALFORMED_BODY = "malformed_body"
     INVALID_QUERY = "invalid_query"
+    INVALID_INPUT = "invalid_input"
+    INVALID_POLICY = "invalid_policy"
+    POLICY_REQUIRED = "policy_required"
 
     NO_CREDENTIAL = "no_credential"
     INVALID_KEY = "invalid_key"
@@ -29,6 +32,7 @@ class Reason(StrEnum):
     KEYS_DECIDE = "keys_decide"
     UNKNOWN_JOB = "unknown_job"
 
+    UNKNOWN_KEY = "unknown_key"
     UNKNOWN_ROUTE = "unknown_route"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     TOO_LARGE = "too_large"
@@ -49,6 +53,9 @@ STATUS: dict[Reason, int] = {
     Reason.TWO_CREDENTIALS: 400,
     Reason.MALFORMED_BODY: 400,
     Reason.INVALID_QUERY: 400,
+    Reason.INVALID_INPUT: 400,
+    Reason.INVALID_POLICY: 400,
+    Reason.POLICY_REQUIRED: 400,
     Reason.NO_CREDENTIAL: 401,
     Reason.INVALID_KEY: 401,
     Reason.NOT_ALLOWED: 403,
@@ -59,6 +66,7 @@ STATUS: dict[Reason, int] = {
     Reason.NEVER_FORWARDED: 403,
     Reason.KEYS_DECIDE: 403,
     Reason.UNKNOWN_JOB: 403,
+    Reason.UNKNOWN_KEY: 404,
     Reason.UNKNOWN_ROUTE: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.TOO_SLOW: 408,

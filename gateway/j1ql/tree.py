@@ -276,7 +276,8 @@ class AllProperties:
 class Item:
     """One RETURN item. `source` is its text as written, without comments and the AS part: the column's name by default.
 
-    A whole object (`RETURN user`) is a Path of one segment. `quoted` tells how `alias` was written.
+    An item that no one wrote has the source "" and an alias; it is printed from its value. A whole
+    object (`RETURN user`) is a Path of one segment. `quoted` tells how `alias` was written.
     """
 
     value: Expression | AllProperties

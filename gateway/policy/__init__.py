@@ -1,5 +1,7 @@
 """What a key may do: model, parse (JSON -> Policy or an error that names the path), decide."""
 
+from gateway.policy.decide import decide, decide_unknown, decide_whole_graph
+from gateway.policy.lint import lint
 from gateway.policy.model import (
     ANY,
     EVERYTHING,
@@ -14,18 +16,31 @@ from gateway.policy.model import (
     Statement,
     Verdict,
 )
+from gateway.policy.parse import DEFAULT_OPTIONS, METADATA, PolicyError, PolicyOptions, parse
+from gateway.policy.supported import ACTIONS, RESOURCE_TYPES
 
 __all__ = [
+    "ACTIONS",
     "ANY",
+    "DEFAULT_OPTIONS",
     "EVERYTHING",
+    "METADATA",
     "READ_GRAPH",
+    "RESOURCE_TYPES",
     "Allowed",
     "Condition",
     "Effect",
     "Narrowed",
     "Policy",
+    "PolicyError",
+    "PolicyOptions",
     "Predicate",
     "Refused",
     "Statement",
     "Verdict",
+    "decide",
+    "decide_unknown",
+    "decide_whole_graph",
+    "lint",
+    "parse",
 ]

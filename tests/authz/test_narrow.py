@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.authz.narrow import NotNarrowed, narrow
+from gateway.authz.capabilities import Capabilities, Mode, State
+from gateway.authz.narrow import Binding, NotNarrowed, narrow
+from gateway.authz.outcome import HiddenObject
 from gateway.j1ql import J1QLSyntaxError, parse, tree
 from gateway.policy import EVERYTHING, Condition, Predicate
 
@@ -41,34 +43,49 @@ def read_cases():
             cases[-1] = (name, f"{query}\n{line[2:]}")
         elif line and not line.startswith("#"):
             cases.append(tuple(line.split(" | ", maxsplit=1)))
-    return [pytest.param(policies[name], query, kind, text, id=f"{name}: {query}") for name, query, kind, text in cases]
+    return [
+        pytest.param(binding, query, kind, text, id=f"{name} ({binding.mode}): {query}")
+        for name, query, kind, text in cases
+        for binding in bindings(policies, name)
+    ]
 
 
-@pytest.mark.parametrize(("policy", "query", "kind", "expected"), read_cases())
-def test_a_query_is_narrowed_as_the_golden_pair_says(policy, query, kind, expected):
+def bindings(policies, words):
+    """`policy`, `policy mode`, or `policy mode+capability+…`: without a mode the pair holds in both."""
+    name, _, rest = words.partition(" ")
+    mode, *verified = rest.split("+")
+    known = Capabilities(**dict.fromkeys(verified, State.VERIFIED))
+    for each in [Mode(mode)] if mode else Mode:
+        yield Binding(policies[name], each, known, {"x": "it's", "n": 3, "list": ["a", "b"], "none": None})
+
+
+@pytest.mark.parametrize(("binding", "query", "kind", "expected"), read_cases())
+def test_a_query_is_narrowed_as_the_golden_pair_says(binding, query, kind, expected):
     if kind == ">":
-        assert narrow(parse(query), policy).text == expected
+        assert narrow(query, binding).text == expected
     else:
         with pytest.raises((NotNarrowed, J1QLSyntaxError)) as refused:
-            narrow(parse(query), policy)
+            narrow(query, binding)
         assert expected in str(refused.value)
 
 
 def test_a_refusal_points_at_the_construct():
-    query = "FIND github_repo WITH a = 1\nTHAT HAS github_user"
+    query = "FIND github_repo WITH a = 1\nTHAT SOMEHOW HAS github_user"
     with pytest.raises(NotNarrowed) as refused:
-        narrow(parse(query), REPOS)
+        narrow(query, REPOS)
     assert query[refused.value.at :].startswith("THAT")
 
 
-REPOS = predicate('{"allow": [{"_type": "github_repo"}]}')
+REPOS = Binding(predicate('{"allow": [{"_type": "github_repo"}]}'))
 
 
 def test_the_shape_and_the_columns_are_told():
-    narrowing = narrow(parse('FIND User AS u RETURN u.a, u.b AS "B b", u.tag.x AS x'), REPOS)
-    assert (narrowing.shape, narrowing.columns) == ("table", ("u.a", "B b", "x"))
-    assert narrowing.hidden == (("gw0", "_id"), ("gw1", "_type"))
-    assert narrow(parse("FIND User"), REPOS).shape == "list"
+    narrowing = narrow('FIND User AS u RETURN u.a, u.b AS "B b", u.tag.x AS x, u', REPOS)
+    assert (narrowing.shape, narrowing.columns) == ("table", ("u.a", "B b", "x", "u"))
+    assert narrowing.whole == ("u",)
+    assert narrowing.hidden == (HiddenObject((("gw0", "_id"), ("gw1", "_type"))),)
+    assert narrow("FIND User", REPOS).shape == "list"
+    assert narrow("FIND User RETURN TREE", REPOS).shape == "tree"
 
 
 # --- laws -----------------------------------------------------------------------------------------------------------
@@ -97,7 +114,7 @@ QUERIES = st.sampled_from(
 def test_what_is_sent_parses_to_the_callers_query_and_p_beside_it(policy, query):
     """The caller's condition is one whole operand of the AND, so nothing of it stands beside P."""
     original = parse(query)
-    sent = parse(narrow(original, policy).text)
+    sent = parse(narrow(query, Binding(policy)).text)
     assert sent.selector.head == original.selector.head
     assert sent.selector.alias == original.selector.alias
     assert (sent.order, sent.windows) == (original.order, original.windows)
@@ -110,4 +127,4 @@ def test_what_is_sent_parses_to_the_callers_query_and_p_beside_it(policy, query)
 
 @given(PREDICATES, QUERIES)
 def test_narrowing_is_a_function_of_query_and_predicate(policy, query):
-    assert narrow(parse(query), policy) == narrow(parse(query), policy)
+    assert narrow(query, Binding(policy)) == narrow(query, Binding(policy))

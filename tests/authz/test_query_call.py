@@ -63,7 +63,7 @@ def test_a_conditioned_key_sends_its_narrowed_query_with_every_flag_set(call, re
         {"flags": {"computedProperties": True}},
         {"flags": {"newFlag": True}},
         {"flags": []},
-        {"variables": {"x": 1}},
+        {"variables": [1]},
         {"cursor": 7},
         {"anythingNew": None},
         {"Query": "FIND *"},
@@ -97,9 +97,9 @@ def test_a_syntax_fault_points(call, restricted):
 
 
 def test_what_cannot_be_narrowed_is_refused_with_its_place(call, restricted):
-    made = decide(call("/j1ql", {"query": "FIND github_repo THAT HAS github_user"}), restricted)
+    made = decide(call("/j1ql", {"query": "FIND github_repo THAT SOMEHOW HAS github_user"}), restricted)
     assert made.refusal.reason is Reason.UNSUPPORTED_QUERY
-    assert "traversal" in made.refusal.message
+    assert "SOMEHOW" in made.refusal.message
     assert "^" in made.refusal.message
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.authz.outcome import Check
+from gateway.authz.outcome import Check, HiddenObject
 from gateway.authz.rows import Page, Withheld, checked
 from gateway.policy import Condition, Predicate
 
@@ -42,7 +42,7 @@ def test_rows_pass_as_the_upstreams_own_bytes():
 
 def test_one_forbidden_row_withholds_the_whole_answer():
     result = checked(answer(row(), row({"_type": ["github_user"]}), row()), check())
-    assert result == Withheld("a row does not satisfy the predicate", violation=True)
+    assert result == Withheld("an object does not satisfy the predicate", violation=True)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_an_answer_of_unknown_shape_is_withheld_without_alarm(body):
     assert not result.violation
 
 
-HIDDEN = (("gw0", "_id"), ("gw1", "_type"))
+HIDDEN = (HiddenObject((("gw0", "_id"), ("gw1", "_type"))),)
 
 
 def test_hidden_columns_are_checked_and_taken_off():

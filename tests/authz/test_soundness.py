@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.authz.narrow import narrow
+from gateway.authz.capabilities import Mode
+from gateway.authz.narrow import Binding, narrow
 from gateway.authz.outcome import Check
 from gateway.authz.rows import Page, checked
 from gateway.j1ql import parse
@@ -40,11 +41,11 @@ def answer(query, graph):
     return {"type": result.type, "data": result.data}
 
 
-def through_the_gateway(text, graph, predicate):
+def through_the_gateway(text, graph, predicate, mode=Mode.STRICT):
     """Narrow, evaluate on the whole graph, check: what a conditioned key gets."""
-    narrowing = narrow(parse(text), predicate)
+    narrowing = narrow(text, Binding(predicate, mode))
     body = json.dumps(answer(parse(narrowing.text), graph)).encode()
-    check = Check(predicate, narrowing.shape, narrowing.hidden, 250, b"", None, {}, narrowing.columns)
+    check = Check(predicate, narrowing.shape, narrowing.hidden, 250, b"", None, {}, narrowing.columns, narrowing.whole)
     page = checked(body, check)
     assert isinstance(page, Page), page
     return {"type": narrowing.shape, "data": [json.loads(row) for row in page.rows]}
@@ -59,7 +60,7 @@ def test_both_enforcers_read_a_leaf_as_the_table_says(case):
         (Predicate((condition,)), case["equal"]),
         (Predicate((Condition((("_id", ("e1",)),)),), (condition,)), not case["equal"]),
     ):
-        narrowed = answer(parse(narrow(parse("FIND *"), predicate).text), graph)
+        narrowed = answer(parse(narrow("FIND *", Binding(predicate)).text), graph)
         assert [row["entity"]["_id"] for row in narrowed["data"]] == (["e1"] if visible else [])
         row = {"entity": {"_id": "e1"}, "properties": properties}
         body = json.dumps({"type": "list", "data": [row]}).encode()

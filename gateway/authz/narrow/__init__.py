@@ -1,0 +1,93 @@
+"""The first enforcer: rewrites a query so that all it can see is the visible graph G|P.
+
+    FIND User WITH a = 1 OR b = 2 THAT HAS Device RETURN User.name
+    FIND User WITH (P) AND (a = 1 OR b = 2) THAT HAS Device AS gw0 WITH (P) RETURN User.name, …hidden columns
+
+Why this cannot widen an answer. The answer of a query depends on the graph through the sets S_i of entities that match
+its selectors, and the relationships between them. With P conjoined to every selector, each S_i is what it would be on
+G|P, and so are the relationships between visible ends; whatever the engine does with them (optional groups, negation,
+windows, aggregates, UNIQUE, TREE, undefined values) it does alike on both. That is exact for induced mode whatever the
+local reading of the language is; strict mode hides edges too, and needs more (see `relationships`). What depends on the
+graph in another way (best hits, paths through unnamed nodes, counts before WHERE) is refused, or rests on a capability
+of the upstream that was probed.
+
+Nothing of the text is spliced: the tree is rewritten by an ordered tuple of passes and printed anew. What a pass does
+not know is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.authz.capabilities import Mode
+from gateway.authz.narrow.columns import add_hidden_columns
+from gateway.authz.narrow.conjoin import conjoin_predicate
+from gateway.authz.narrow.draft import Binding, Draft, NotNarrowed, Pass
+from gateway.authz.narrow.relationships import narrow_relationships
+from gateway.authz.narrow.supported import impose_order, is_aggregated, refuse_unsupported
+from gateway.authz.narrow.variables import fill_variables
+from gateway.authz.outcome import HiddenObject
+from gateway.j1ql import Limits, parse, render, tree
+
+__all__ = ["PASSES", "Binding", "Mode", "Narrowing", "NotNarrowed", "narrow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The text to send, and what its answer must look like (see outcome.Check)."""
+
+    text: str
+    shape: str
+    columns: tuple[str, ...]
+    whole: tuple[str, ...]
+    hidden: tuple[HiddenObject, ...]
+    aggregated: bool
+
+
+PASSES: tuple[Pass, ...] = (
+    fill_variables,
+    refuse_unsupported,
+    impose_order,
+    conjoin_predicate,
+    narrow_relationships,
+    add_hidden_columns,
+)
+
+
+def narrow(text: str, binding: Binding, limits: Limits | None = None, passes: tuple[Pass, ...] = PASSES) -> Narrowing:
+    """The query of `text` bound to the predicate. Raises J1QLSyntaxError, NotNarrowed.
+
+    `passes` is for the tests that leave one out.
+    """
+    query = parse(text, limits=limits or Limits())
+    draft = Draft(query, binding, text, _fresh(text))
+    for apply in passes:
+        draft = apply(draft)
+    items = query.returns if isinstance(query.returns, tuple) else ()
+    return Narrowing(
+        text=render(draft.query),
+        shape=_shape(query),
+        columns=tuple(item.column for item in items),
+        whole=tuple(item.column for item in items if _is_whole(item)),
+        hidden=draft.hidden,
+        aggregated=is_aggregated(query),
+    )
+
+
+def _shape(query: tree.Query) -> str:
+    if query.returns is None:
+        return "list"
+    return "tree" if isinstance(query.returns, tree.Tree) else "table"
+
+
+def _is_whole(item: tree.Item) -> bool:
+    """`RETURN user`: the cell is the object."""
+    return isinstance(item.value, tree.Path) and len(item.value.segments) == 1
+
+
+def _fresh(text: str) -> str:
+    """The beginning of names that cannot meet one of the query's own, in any letter case."""
+    fresh, taken = "gw", text.lower()
+    while fresh in taken:
+        fresh += "w"
+    return fresh

@@ -1,0 +1,128 @@
+"""Which part of a query each name speaks of.
+
+Without AS, a selector of one name and a step of one verb are called by their own text, unless that text occurs twice
+("Default alias", JupiterOne documentation, J1QL). Giving such a part an alias would take its name away, so a pass that
+needs a name for a part asks here first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.authz.narrow.draft import parts
+from gateway.j1ql import tree
+
+AGGREGATES = frozenset({"COUNT", "MIN", "MAX", "AVG", "SUM"})
+
+Part = tree.Selector | tree.Step | tree.Optional
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """`given` are the names after AS, `texts` the default names, `spoken` the names that the query speaks of."""
+
+    given: frozenset[str]
+    texts: frozenset[str]
+    spoken: frozenset[str]
+
+    @classmethod
+    def of(cls, query: tree.Query) -> Names:
+        given: set[str] = set()
+        texts: Counter[str] = Counter()
+        for part, place in parts(query):
+            if part.alias is not None:
+                given.add(part.alias)
+            elif (text := default_name(part)) and not (place.negated and isinstance(part, tree.Step)):
+                texts[text] += 1
+        single = frozenset(text for text, times in texts.items() if times == 1 and text not in given)
+        return cls(frozenset(given), single, frozenset(_spoken(query)))
+
+    @property
+    def known(self) -> frozenset[str]:
+        return self.given | self.texts
+
+    def current(self, part: Part) -> str | None:
+        """The name by which the query already speaks of a part, if it has one and uses it."""
+        if part.alias is not None:
+            return part.alias
+        text = default_name(part)
+        return text if text is not None and text in self.texts and text in self.spoken else None
+
+
+def default_name(part: Part) -> str | None:
+    """The text that names a part without AS."""
+    match part:
+        case tree.Selector(head=tree.Name(name)):
+            return name
+        case tree.Step(verb=tree.Verb(names=(name,))) if " " not in name:
+            return name
+        case _:
+            return None
+
+
+def _spoken(query: tree.Query) -> Iterator[str]:
+    for expression in spoken_expressions(query):
+        for path in paths(expression):
+            yield path.segments[0].name
+    if isinstance(query.returns, tuple):
+        yield from (item.value.alias for item in query.returns if isinstance(item.value, tree.AllProperties))
+
+
+def spoken_expressions(query: tree.Query) -> Iterator[tree.Expression]:
+    """Every expression of the clauses that speak of parts by name: WHERE, RETURN, HAVING, ORDER BY."""
+    for condition in (query.where, query.having):
+        if condition is not None:
+            yield from operands(condition)
+    if isinstance(query.returns, tuple):
+        yield from (item.value for item in query.returns if not isinstance(item.value, tree.AllProperties))
+    yield from (order.value for order in query.order)
+
+
+def operands(condition: tree.Condition) -> Iterator[tree.Expression]:
+    """The expressions of a condition; those of a subquery are its own."""
+    match condition:
+        case tree.And(items=items) | tree.Or(items=items):
+            for item in items:
+                yield from operands(item)
+        case tree.Comparison(left=left, right=right):
+            yield left
+            if not isinstance(right, tree.Subquery):
+                yield from _values(right)
+        case tree.Cidr(operand=operand, network=network):
+            yield operand
+            yield network
+
+
+def _values(value: tree.Expression | tree.ValueList) -> Iterator[tree.Expression]:
+    if isinstance(value, tree.ValueList):
+        for item in value.items:
+            yield from _values(item)
+    else:
+        yield value
+
+
+def atoms(expression: tree.Expression) -> Iterator[tree.Expression]:
+    """An expression and everything in it."""
+    yield expression
+    match expression:
+        case tree.Call(arguments=arguments):
+            for argument in arguments:
+                yield from atoms(argument)
+        case tree.Arithmetic(left=left, right=right):
+            yield from atoms(left)
+            yield from atoms(right)
+        case _:
+            pass
+
+
+def paths(expression: tree.Expression) -> Iterator[tree.Path]:
+    return (atom for atom in atoms(expression) if isinstance(atom, tree.Path))
+
+
+def calls(item: tree.Item) -> frozenset[str]:
+    """The functions that a RETURN item uses, in upper case."""
+    if isinstance(item.value, tree.AllProperties):
+        return frozenset()
+    return frozenset(atom.name.upper() for atom in atoms(item.value) if isinstance(atom, tree.Call))

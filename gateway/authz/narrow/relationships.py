@@ -1,0 +1,159 @@
+"""Pass, for strict mode: every relationship that a match goes over must satisfy P as well.
+
+A relationship has no WITH, so P stands in WHERE, by the step's alias. What that can and cannot say:
+
+    positive step        exact: a match over a hidden edge is dropped
+    its verb decides P   a relationship's `_class` is its verb, so P may hold, or fail, whatever its other properties
+    are optional group       exact only where an unmatched alias has no properties (A4) negated step         only
+    where the verb decides: an edge under `!` cannot be spoken of LIMIT, SKIP          only where they count after
+    WHERE (A5), else a hidden edge uses up a place TREE                 its edges are filtered by the row check
+
+Induced mode shows every relationship between two visible entities, and needs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.authz.capabilities import Mode
+from gateway.authz.narrow.draft import Draft, NotNarrowed, Place, visited
+from gateway.authz.narrow.names import Names
+from gateway.authz.narrow.predicate import all_of, conditions
+from gateway.j1ql import tree
+from gateway.policy import Condition, Predicate
+
+
+def narrow_relationships(draft: Draft) -> Draft:
+    if draft.binding.mode is not Mode.STRICT:
+        return draft
+    if _in_subquery(draft.query):
+        raise NotNarrowed("a traversal in a subquery cannot be used under strict, for a key with a condition", 0)
+    pass_ = _Strict(draft)
+    query = visited(draft.query, lambda selector, _: selector, pass_.step)
+    _refuse_empty_groups(query.steps)
+    if not pass_.parts:
+        return replace(draft, query=query)
+    capabilities = draft.binding.capabilities
+    if query.windows and not capabilities.allow("limit_after_where"):
+        raise NotNarrowed(
+            f"{query.windows[0].keyword} with a traversal cannot be used by a key that sees relationships strictly: "
+            "the upstream may count matches over hidden relationships; leave it out and read fewer pages",
+            query.windows[0].at,
+        )
+    where = all_of(*pass_.parts, *([query.where] if query.where is not None else []))
+    return replace(draft, query=replace(query, where=where), invented=pass_.invented)
+
+
+def verb_decides(predicate: Predicate, verb: str) -> bool | None:
+    """P on a relationship of this verb: True or False where its `_class` alone decides, else None."""
+    allows = [_condition_decides(condition, verb) for condition in predicate.allows]
+    denies = [_condition_decides(condition, verb) for condition in predicate.denies]
+    if any(denied is True for denied in denies) or all(allowed is False for allowed in allows):
+        return False
+    if any(allowed is True for allowed in allows) and all(denied is False for denied in denies):
+        return True
+    return None
+
+
+def _condition_decides(condition: Condition, verb: str) -> bool | None:
+    """A verb is stored in capitals whatever its spelling in a query (JupiterOne documentation, J1QL)."""
+    undecided = False
+    for name, values in condition.equals:
+        if name != "_class":
+            undecided = True
+        elif verb.upper() not in values:
+            return False
+    return None if undecided else True
+
+
+@dataclass
+class _Strict:
+    """What has been found on the way along the steps."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._names = Names.of(draft.query)
+        self.invented = draft.invented
+        self.parts: list[tree.Condition] = []
+
+    def step(self, step: tree.Step, place: Place) -> tree.Step | None:
+        decided = [self._decides(verb) for verb in step.verb.names]
+        if all(each is True for each in decided):
+            return step
+        if step.negated:
+            return self._negated(step, place, decided)
+        if place.optional and not self._draft.binding.capabilities.allow("optional_is_union"):
+            raise NotNarrowed(
+                "an optional group (THAT …)? cannot be used by a key that sees relationships strictly: "
+                "what an unmatched group leaves is not certain (see gateway calibrate)",
+                step.at,
+            )
+        return self._positive(step, place)
+
+    def _decides(self, verb: str) -> bool | None:
+        return None if " " in verb else verb_decides(self._draft.binding.predicate, verb)
+
+    def _positive(self, step: tree.Step, place: Place) -> tree.Step:
+        alias = self._names.current(step)
+        if alias is None:
+            alias = self._draft.name(self.invented)
+            self.invented += 1
+            step = replace(step, alias=alias)
+        visible = all_of(*conditions(self._draft.binding.predicate, alias))
+        if place.optional:
+            unmatched = tree.Comparison(tree.Path((tree.Segment(alias), tree.Segment("_class"))), "=", tree.Undefined())
+            visible = tree.Or((visible, unmatched))
+        self.parts.append(visible)
+        return step
+
+    def _negated(self, step: tree.Step, place: Place, decided: list[bool | None]) -> tree.Step | None:
+        """`!` over edges that are all visible, or all hidden: the hidden ones are not there."""
+        if None in decided:
+            raise NotNarrowed(
+                "a negated step (THAT !…) cannot be used by a key that sees relationships strictly: "
+                "a hidden relationship between two visible objects cannot be told from a visible one",
+                step.at,
+            )
+        names = tuple(name for name, holds in zip(step.verb.names, decided, strict=True) if holds)
+        if names:
+            return replace(step, verb=replace(step.verb, names=names))
+        if not place.last:
+            raise NotNarrowed(
+                "this negated step cannot be followed by another one, for a key with a condition", step.at
+            )
+        return None
+
+
+def _refuse_empty_groups(steps: tuple[tree.Step | tree.Optional, ...]) -> None:
+    for step in steps:
+        if isinstance(step, tree.Optional):
+            if not step.steps:
+                raise NotNarrowed("this optional group cannot be used by a key with a condition", step.at)
+            _refuse_empty_groups(step.steps)
+
+
+def _in_subquery(query: tree.Query) -> bool:
+    """Whether any condition holds a subquery with steps."""
+    return any(_has_steps(condition) for condition in _all_conditions(query))
+
+
+def _all_conditions(query: tree.Query) -> list[tree.Condition]:
+    found = [query.where] if query.where is not None else []
+
+    def selector(each: tree.Selector, _: Place) -> tree.Selector:
+        if each.where is not None:
+            found.append(each.where)
+        return each
+
+    visited(query, selector)
+    return found
+
+
+def _has_steps(condition: tree.Condition) -> bool:
+    match condition:
+        case tree.And(items=items) | tree.Or(items=items):
+            return any(_has_steps(item) for item in items)
+        case tree.Comparison(right=tree.Subquery(query=query)):
+            return bool(query.steps) or _in_subquery(query)
+        case _:
+            return False

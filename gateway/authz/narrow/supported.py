@@ -1,0 +1,189 @@
+"""Pass: what cannot be narrowed, or not be printed so that every lexer reads it alike, is refused.
+
+The text that goes upstream is a sublanguage whose every token reads the same whether backslashes escape or not and
+whether comments are stripped first or not; otherwise what is one string here could be the end of P there. Hence no
+string with a backslash, a comment mark, `${`, a control character or both kinds of quotes, and the like for names in
+brackets and regular expressions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gateway.authz.narrow.draft import Draft, NotNarrowed, parts
+from gateway.authz.narrow.names import AGGREGATES, Names, atoms, calls, operands, spoken_expressions
+from gateway.j1ql import tree
+
+_TEXT = re.compile(r"\\|/\*|\*/|\$\{|[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
+_NAME = re.compile(r"[\\\[\]'\"\x00-\x1f\x7f-\x9f]|/\*|\*/|\$\{|[\ud800-\udfff]")
+_REGEX = re.compile(r"[/'\"\x00-\x1f\x7f-\x9f]|\*/|\$\{|[\ud800-\udfff]")
+
+
+def refuse_unsupported(draft: Draft) -> Draft:
+    query = draft.query
+    for part, place in parts(query):
+        match part:
+            case tree.Selector():
+                _check_selector(part, start=place.start, draft=draft)
+            case tree.Step(somehow=True):
+                raise NotNarrowed(
+                    "THAT SOMEHOW cannot be used by a key with a condition: paths through hidden objects would show; "
+                    "name each step instead",
+                    part.at,
+                )
+            case _:
+                pass
+    if any(place.negated for _, place in parts(query)):
+        _need(draft, "negation_binds", "a negated step (THAT !…)", query.selector.at)
+    for condition in (query.where, query.having):
+        if condition is not None:
+            _check_condition(condition, draft)
+    for expression in spoken_expressions(query):
+        _check_expression(expression, draft)
+    if isinstance(query.returns, tuple):
+        _check_items(query.returns, Names.of(query))
+    return draft
+
+
+def is_aggregated(query: tree.Query) -> bool:
+    """Whether rows of the answer stand for groups of objects, or parts of one, so that no row is one match."""
+    if query.unique:
+        return True
+    items = query.returns if isinstance(query.returns, tuple) else ()
+    return any(calls(item) & (AGGREGATES | {"UNWIND", "MERGE"}) for item in items)
+
+
+def check_text(text: str, at: int) -> None:
+    """Refuse a string about which lexers differ."""
+    if _TEXT.search(text) or ("'" in text and '"' in text):
+        raise NotNarrowed(
+            "a string may hold no backslash, comment mark, `${`, control character or both kinds of quotes, "
+            "for a key with a condition",
+            at,
+        )
+
+
+def check_path(path: tree.Path) -> None:
+    """Refuse a property name about which lexers differ."""
+    if any(_NAME.search(segment.name) for segment in path.segments):
+        raise NotNarrowed("this property name cannot be used by a key with a condition", path.at)
+
+
+def _need(draft: Draft, capability: str, construct: str, at: int) -> None:
+    if not draft.binding.capabilities.allow(capability):
+        raise NotNarrowed(
+            f"{construct} cannot be used by a key with a condition: "
+            "the upstream has not been seen to treat it in the way that is safe (see gateway calibrate)",
+            at,
+        )
+
+
+def _check_selector(selector: tree.Selector, *, start: bool, draft: Draft) -> None:
+    for head in _heads(selector.head):
+        match head:
+            case tree.FullText(text=text):
+                _check_full_text(text, start=start, draft=draft)
+            case tree.Smart():
+                _need(draft, "smart_class_binds", "a smart class (#…)", head.at)
+            case _:
+                pass
+    if selector.where is not None:
+        _check_condition(selector.where, draft)
+        for expression in operands(selector.where):
+            _check_expression(expression, draft)
+
+
+def _heads(head: tree.Head | None) -> Iterator[tree.Head]:
+    """A head and those in it."""
+    if head is None:
+        return
+    yield head
+    if isinstance(head, tree.Union):
+        for item in head.items:
+            yield from _heads(item)
+    elif isinstance(head, tree.Smart):
+        yield from _heads(head.head)
+
+
+def _check_full_text(text: tree.String, *, start: bool, draft: Draft) -> None:
+    """Best hits come first by statistics over all objects, hidden ones too, so no order or choice may rest on them."""
+    query = draft.query
+    _need(draft, "full_text_binds", "full-text search", text.at)
+    check_text(text.value, text.at)
+    if not start:
+        raise NotNarrowed("full-text search can only begin a query, for a key with a condition", text.at)
+    if query.unique or isinstance(query.returns, tree.Tree):
+        raise NotNarrowed("full-text search goes with neither UNIQUE nor TREE, for a key with a condition", text.at)
+    items = query.returns if isinstance(query.returns, tuple) else ()
+    aggregated = [bool(calls(item) & AGGREGATES) for item in items]
+    if any(aggregated) and not all(aggregated):
+        raise NotNarrowed("full-text search can count but not group, for a key with a condition", text.at)
+
+
+def _check_condition(condition: tree.Condition, draft: Draft) -> None:
+    match condition:
+        case tree.And(items=items) | tree.Or(items=items):
+            for item in items:
+                _check_condition(item, draft)
+        case tree.Comparison(right=tree.Subquery(query=query, at=at)):
+            _need(draft, "subquery_is_membership", "a subquery", at)
+            refuse_unsupported(replace(draft, query=query))
+        case _:
+            pass
+
+
+def _check_expression(expression: tree.Expression, draft: Draft) -> None:
+    for atom in atoms(expression):
+        match atom:
+            case tree.String(value=value, at=at):
+                check_text(value, at)
+            case tree.Regex(pattern=pattern, at=at) if _REGEX.search(pattern):
+                raise NotNarrowed("a regular expression may hold no `/` or quotes, for a key with a condition", at)
+            case tree.Date(text=text, at=at):
+                check_text(text, at)
+            case tree.Path():
+                check_path(atom)
+            case tree.Parameter(at=at):
+                _need(draft, "parameters_by_value", "a parameter (${…})", at)
+            case _:
+                pass
+
+
+def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
+    seen = set()
+    for item in items:
+        if item.column in seen:
+            raise NotNarrowed(f"column `{item.column}` is returned twice; name one of them with AS", item.at)
+        seen.add(item.column)
+        if item.alias is not None:
+            check_text(item.alias, item.at)
+        for alias in _aliases(item):
+            if alias not in names.known:
+                known = ", ".join(f"`{name}`" for name in sorted(names.known)) or "no name yet: give one with AS"
+                raise NotNarrowed(f"RETURN speaks of `{alias}`, but the query has {known}", item.at)
+
+
+def _aliases(item: tree.Item) -> Iterator[str]:
+    if isinstance(item.value, tree.AllProperties):
+        yield item.value.alias
+        return
+    for atom in atoms(item.value):
+        if isinstance(atom, tree.Path):
+            yield atom.segments[0].name
+
+
+def impose_order(draft: Draft) -> Draft:
+    """Pass: full-text search is sorted by `_id`, last of all, so that what comes first does not tell of hidden text."""
+    query = draft.query
+    if not isinstance(query.selector.head, tree.FullText) or is_aggregated(query):
+        return draft
+    names = Names.of(query)
+    alias = names.current(query.selector)
+    invented = draft.invented
+    if alias is None:
+        alias, invented = draft.name(invented), invented + 1
+        query = replace(query, selector=replace(query.selector, alias=alias))
+    last = tree.Order(tree.Path((tree.Segment(alias), tree.Segment("_id"))))
+    return replace(draft, query=replace(query, order=(*query.order, last)), invented=invented)

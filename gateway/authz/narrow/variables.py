@@ -1,0 +1,96 @@
+"""Pass: the caller's variables become literals of the query, before anything else is decided (G5).
+
+How the platform puts a value in (as a value, or as text) is not documented, so no `${…}` of a caller may reach it. A
+value becomes a typed literal, and only where a literal may stand; a list only on the right of `=`, as a list of OR.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.authz.narrow.draft import Draft, NotNarrowed, visited
+from gateway.j1ql import tree
+
+_EXACT = 2**53
+"""Integers beyond it lose digits in the JSON numbers of most languages."""
+
+
+def fill_variables(draft: Draft) -> Draft:
+    if "${" not in draft.text:
+        return draft
+    query = draft.query
+    filler = _Filler(draft.binding.variables)
+
+    def selector(each: tree.Selector, _: object) -> tree.Selector:
+        return each if each.where is None else replace(each, where=filler.condition(each.where))
+
+    query = visited(query, selector)
+    return replace(
+        draft,
+        query=replace(
+            query,
+            where=filler.condition(query.where) if query.where else None,
+            having=filler.condition(query.having) if query.having else None,
+        ),
+    )
+
+
+class _Filler:
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def condition(self, condition: tree.Condition) -> tree.Condition:
+        match condition:
+            case tree.And(items=items) | tree.Or(items=items):
+                return replace(condition, items=tuple(self.condition(item) for item in items))
+            case tree.Comparison(operator=operator, right=tree.Parameter() as parameter):
+                return replace(condition, right=self._value(parameter, lists=operator == "="))
+            case tree.Comparison(right=tree.ValueList() as values):
+                return replace(condition, right=self._list(values))
+            case _:
+                return condition
+
+    def _list(self, values: tree.ValueList) -> tree.ValueList:
+        items: list[tree.Expression | tree.ValueList] = []
+        for item in values.items:
+            match item:
+                case tree.ValueList():
+                    items.append(self._list(item))
+                case tree.Parameter():
+                    items.append(self._value(item, lists=False))
+                case _:
+                    items.append(item)
+        return replace(values, items=tuple(items))
+
+    def _value(self, parameter: tree.Parameter, *, lists: bool) -> tree.Expression | tree.ValueList:
+        name = parameter.name
+        if name.partition(".")[0].lower() == "param":
+            return parameter
+        if name not in self._values:
+            raise NotNarrowed(f"variable `{name}` has no value: send it in `variables`", parameter.at)
+        value = self._values[name]
+        if isinstance(value, list) and lists and value:
+            return tree.ValueList("OR", tuple(_literal(each, parameter) for each in value), parameter.at)
+        return _literal(value, parameter)
+
+
+def _literal(value: object, parameter: tree.Parameter) -> tree.Expression:
+    at = parameter.at
+    match value:
+        case bool():
+            return tree.Boolean(value, at)
+        case str():
+            return tree.String(value, at)
+        case int() if abs(value) <= _EXACT:
+            return tree.Number(str(value), at)
+        case float() if math.isfinite(value) and "e" not in repr(value):
+            return tree.Number(repr(value), at)
+        case _:
+            raise NotNarrowed(
+                f"variable `{parameter.name}` must be a string, a boolean, a number that every reader keeps exactly, "
+                "or, on the right of `=`, a list of these",
+                at,
+            )

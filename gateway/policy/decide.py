@@ -1,0 +1,107 @@
+"""May this action be done to this resource?
+
+Deny wins, nothing is allowed by default, and the order of statements does not matter. Names match exactly or by the
+wildcard `*`, which is no pattern. `query:ReadGraphData` exists on the resource `*` only.
+
+A condition speaks of graph objects, so it can be held against `query:ReadGraphData` alone. For any other action a
+conditioned statement cannot be decided, and what cannot be decided is refused: as an ALLOW it grants nothing, as a
+DENY it refuses. Hence a conditioned ALLOW of `*` grants `query:ReadGraphData` and nothing else.
+
+Verdicts are ordered Refused < Narrowed < Allowed, and one predicate below another when it holds on fewer objects: a
+DENY more never moves a verdict up, an ALLOW more never moves it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.policy.model import (
+    ANY,
+    EVERYTHING,
+    READ_GRAPH,
+    Allowed,
+    Condition,
+    Effect,
+    Narrowed,
+    Policy,
+    Predicate,
+    Refused,
+    Statement,
+    Verdict,
+)
+from gateway.policy.supported import ACTIONS, resource_type
+
+
+def decide(policy: Policy, action: str, resource: str) -> Verdict:
+    """The verdict on one action and one resource; `Narrowed` is possible for `query:ReadGraphData` only.
+
+    The resource `*` stands for all that the action is about: it needs an ALLOW on `*`, and a DENY on any one of them
+    refuses it, since the answer would speak of that one too. The pair (`*`, `*`) stands for the unrestricted key:
+    it needs an unconditional ALLOW of `*` on `*`, and only a DENY of `*` on `*` refuses it.
+    """
+    denies = [s for s in policy.statements if s.effect is Effect.DENY and _denies(s, action, resource)]
+    allows = [s for s in policy.statements if s.effect is Effect.ALLOW and _matches(s, action, resource)]
+    if action == READ_GRAPH:
+        return _decide_graph(allows, denies) if resource == ANY else Refused(())
+    allows = [statement for statement in allows if statement.condition is None]
+    if denies or not allows:
+        return Refused(_ids(denies))
+    return Allowed(_ids(allows))
+
+
+def decide_whole_graph(policy: Policy) -> Verdict:
+    """For calls that read the graph and cannot be narrowed, such as `queryV1`: Allowed or Refused.
+
+    They need an unconditional ALLOW of `*` on `*` and no DENY, conditioned or not, that covers `query:ReadGraphData`;
+    an ALLOW of `query:ReadGraphData` is not enough: "Currently, only the /j1ql REST route supports [it]" (JupiterOne
+    documentation, "Creating User and Account API Keys").
+    """
+    everything = decide(policy, ANY, ANY)
+    denies = [s for s in policy.statements if s.effect is Effect.DENY and _denies(s, READ_GRAPH, ANY)]
+    if isinstance(everything, Allowed) and denies:
+        return Refused(_ids(denies))
+    return everything
+
+
+def decide_unknown(policy: Policy) -> Verdict:
+    """For calls that nobody knows what they touch: Allowed or Refused.
+
+    They need an unconditional ALLOW of `*` on `*` and no DENY at all, for any DENY might be about them.
+    """
+    denies = [statement for statement in policy.statements if statement.effect is Effect.DENY]
+    return Refused(_ids(denies)) if denies else decide(policy, ANY, ANY)
+
+
+def _decide_graph(allows: list[Statement], denies: list[Statement]) -> Verdict:
+    outright = [statement for statement in denies if statement.condition is None]
+    if outright or not allows:
+        return Refused(_ids(outright))
+    lifting = [statement for statement in allows if statement.condition is None]
+    grounds = lifting or allows
+    if lifting and not denies:
+        return Allowed(_ids(lifting))
+    predicate = Predicate(allows=_conditions(grounds), denies=_conditions(denies))
+    return Narrowed(predicate, _ids([*grounds, *denies]))
+
+
+def _matches(statement: Statement, action: str, resource: str) -> bool:
+    return _names(statement.actions, action) and _names(statement.resources, resource)
+
+
+def _denies(statement: Statement, action: str, resource: str) -> bool:
+    if _matches(statement, action, resource):
+        return True
+    about = ACTIONS.get(action, frozenset()) if resource == ANY else frozenset()
+    return _names(statement.actions, action) and any(resource_type(name) in about for name in statement.resources)
+
+
+def _names(names: tuple[str, ...], asked: str) -> bool:
+    return asked in names or ANY in names
+
+
+def _conditions(statements: Iterable[Statement]) -> tuple[Condition, ...]:
+    return tuple(dict.fromkeys(statement.condition or EVERYTHING for statement in statements))
+
+
+def _ids(statements: Iterable[Statement]) -> tuple[str, ...]:
+    return tuple(statement.id for statement in statements)
