@@ -58,9 +58,9 @@ class Check:
 
     `shape` is the `type` that the answer must have: `list`, `table` or `tree`. `columns` are the columns of a table
     that the caller asked for, `whole` those of them that hold whole objects, `hidden` those that narrowing added
-    (none to tables of aggregates). `strict`: relationships must satisfy the predicate as well. `page` is the number
-    of rows a page is filled to. `seal` binds cursors: a digest of key, predicate, mode, query, variables and flags;
-    `cursor` is the caller's own, still sealed.
+    (none to tables of aggregates). `strict`: relationships must satisfy the predicate as well. `sort`: the order of a
+    tree tells of hidden objects, so it is made anew. `page` is the number of rows a page is filled to. `seal` binds
+    cursors: a digest of key, predicate, mode, query, variables and flags; `cursor` is the caller's own, still sealed.
     """
 
     predicate: Predicate
@@ -74,6 +74,7 @@ class Check:
     columns: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     strict: bool = True
+    sort: bool = False
 
 
 @dataclass(frozen=True, slots=True)

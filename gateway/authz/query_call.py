@@ -161,6 +161,7 @@ def _conditioned(
         columns=narrowing.columns,
         whole=narrowing.whole,
         strict=rules.mode is Mode.STRICT,
+        sort=narrowing.sort,
     )
     return Forward(Upstream.J1QL, "POST", "", "", None, check, grounds, rules.mode)
 

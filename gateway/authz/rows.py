@@ -156,7 +156,14 @@ def _checked_tree(envelope: _Envelope, check: Check) -> Page | Withheld:
             edges.append(raw)
         else:
             return _FORBIDDEN
+    if check.sort:
+        tree.vertices.sort(key=_id)
+        edges.sort(key=_id)
     return Page((_encode(_Tree(tree.vertices, edges)),), None)
+
+
+def _id(raw: msgspec.Raw) -> str:
+    return _object.decode(raw).id or ""
 
 
 _SHAPES = {"list": _checked_list, "table": _checked_table, "tree": _checked_tree}

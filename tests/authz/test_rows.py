@@ -151,3 +151,100 @@ def test_a_table_row_without_its_hidden_columns_is_stopped(cells):
 def test_columns_that_nobody_asked_for_are_taken_off():
     body = answer({"COUNT(u)": 3, "_meta": {"byAlias": {}}}, shape="table")
     assert checked(body, check(shape="table", columns=("COUNT(u)",))) == Page((b'{"COUNT(u)":3}',), None)
+
+
+# --- trees ----------------------------------------------------------------------------------------------------------
+
+
+def vertex(number, kind="github_repo"):
+    return {"id": f"v{number}", "entity": {"_id": str(number), "_type": [kind]}, "properties": {}}
+
+
+def edge(number, start, end, **properties):
+    metadata = {"_id": f"r{number}", "_class": "HAS", "_type": "repo_has_repo"}
+    ends = {"fromVertexId": f"v{start}", "toVertexId": f"v{end}"}
+    return {"id": f"e{number}", **ends, "relationship": metadata, "properties": properties}
+
+
+def tree(vertices, edges, **more):
+    predicate = Predicate((Condition((("_type", ("github_repo",)),)), Condition((("open", ("yes",)),))))
+    body = json.dumps({"type": "tree", "data": {"vertices": vertices, "edges": edges}}).encode()
+    result = checked(body, Check(predicate, "tree", (), 250, b"", None, {}, **more))
+    return json.loads(result.rows[0]) if isinstance(result, Page) else result
+
+
+def test_under_strict_the_edges_that_may_not_be_seen_are_taken_out():
+    """Which edges TREE shows is not documented, so one that no WHERE spoke of is no alarm."""
+    edges = [edge(1, 1, 2), edge(2, 1, 2, open="yes"), edge(3, 2, 3, open="yes")]
+    assert tree([vertex(1), vertex(2)], edges)["edges"] == [edges[1]]
+
+
+def test_under_induced_every_edge_between_visible_vertices_stays_and_any_other_is_an_alarm():
+    edges = [edge(1, 1, 2), edge(2, 2, 2)]
+    assert tree([vertex(1), vertex(2)], edges, strict=False)["edges"] == edges
+    assert tree([vertex(1)], edges, strict=False).violation
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_forbidden_vertex_withholds_a_tree(strict):
+    assert tree([vertex(1), vertex(2, "github_user")], [], strict=strict).violation
+
+
+def test_a_tree_whose_order_tells_is_put_in_the_order_of_ids():
+    sorted_tree = tree([vertex(2), vertex(1)], [edge(2, 1, 2), edge(1, 1, 2)], strict=False, sort=True)
+    assert [each["id"] for each in sorted_tree["vertices"] + sorted_tree["edges"]] == ["v1", "v2", "e1", "e2"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {},
+        {"vertices": []},
+        {"vertices": [edge(1, 1, 2)], "edges": []},
+        {"vertices": [], "edges": [vertex(1)]},
+    ],
+)
+def test_a_tree_of_unknown_shape_is_withheld_without_alarm(data):
+    body = json.dumps({"type": "tree", "data": data}).encode()
+    assert checked(body, check(shape="tree")) in [
+        Withheld(why, violation=False)
+        for why in ("the answer has an unknown shape", "a vertex is no entity", "an edge is no relationship")
+    ]
+
+
+# --- whole objects and optional ones in tables ------------------------------------------------------------------------
+
+
+def test_whole_objects_in_cells_are_checked():
+    def table(cell, **more):
+        body = json.dumps({"type": "table", "data": [{"u": cell}]}).encode()
+        return checked(body, Check(REPOS, "table", (), 250, b"", None, {}, ("u",), ("u",), **more))
+
+    assert isinstance(table(vertex(1)), Page)
+    assert isinstance(table(None), Page)
+    assert table(vertex(1, "github_user")).violation
+    assert table(edge(1, 1, 2)).violation
+    assert isinstance(table(edge(1, 1, 2), strict=False), Page)
+    assert isinstance(table({}), Withheld)
+    assert isinstance(table("text"), Withheld)
+
+
+def test_an_optional_object_may_be_absent_but_not_in_part():
+    hidden = (HiddenObject((("gw0", "_id"), ("gw1", "_type")), optional=True),)
+    for cells, passes in (
+        ({}, True),
+        ({"gw0": None, "gw1": None}, True),
+        ({"gw0": "1", "gw1": "github_repo"}, True),
+        ({"gw0": "1", "gw1": "github_user"}, False),
+        ({"gw1": "github_user"}, False),
+        ({"gw0": None, "gw1": "github_repo"}, False),
+    ):
+        result = checked(answer(cells, shape="table"), check(shape="table", hidden=hidden))
+        assert isinstance(result, Page) is passes, cells
+
+
+def test_all_properties_of_an_object_are_columns_that_were_asked_for():
+    body = answer({"u.a": 1, "u.b": 2, "other.a": 3, "u": 4}, shape="table")
+    assert checked(body, check(shape="table", columns=("u.*",))) == Page((b'{"u.a":1,"u.b":2}',), None)

@@ -24,7 +24,7 @@ from gateway.authz.narrow.columns import add_hidden_columns
 from gateway.authz.narrow.conjoin import conjoin_predicate
 from gateway.authz.narrow.draft import Binding, Draft, NotNarrowed, Pass
 from gateway.authz.narrow.relationships import narrow_relationships
-from gateway.authz.narrow.supported import impose_order, is_aggregated, refuse_unsupported
+from gateway.authz.narrow.supported import impose_order, is_full_text, refuse_unsupported
 from gateway.authz.narrow.variables import fill_variables
 from gateway.authz.outcome import HiddenObject
 from gateway.j1ql import Limits, parse, render, tree
@@ -41,7 +41,7 @@ class Narrowing:
     columns: tuple[str, ...]
     whole: tuple[str, ...]
     hidden: tuple[HiddenObject, ...]
-    aggregated: bool
+    sort: bool
 
 
 PASSES: tuple[Pass, ...] = (
@@ -70,7 +70,7 @@ def narrow(text: str, binding: Binding, limits: Limits | None = None, passes: tu
         columns=tuple(item.column for item in items),
         whole=tuple(item.column for item in items if _is_whole(item)),
         hidden=draft.hidden,
-        aggregated=is_aggregated(query),
+        sort=is_full_text(query),
     )
 
 

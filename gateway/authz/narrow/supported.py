@@ -55,6 +55,11 @@ def is_aggregated(query: tree.Query) -> bool:
     return any(calls(item) & (AGGREGATES | {"UNWIND", "MERGE"}) for item in items)
 
 
+def is_full_text(query: tree.Query) -> bool:
+    """Whether the query begins with a search whose best hits come first."""
+    return any(isinstance(head, tree.FullText) for head in _heads(query.selector.head))
+
+
 def check_text(text: str, at: int) -> None:
     """Refuse a string about which lexers differ."""
     if _TEXT.search(text) or ("'" in text and '"' in text):
@@ -114,8 +119,10 @@ def _check_full_text(text: tree.String, *, start: bool, draft: Draft) -> None:
     check_text(text.value, text.at)
     if not start:
         raise NotNarrowed("full-text search can only begin a query, for a key with a condition", text.at)
-    if query.unique or isinstance(query.returns, tree.Tree):
-        raise NotNarrowed("full-text search goes with neither UNIQUE nor TREE, for a key with a condition", text.at)
+    if query.unique:
+        raise NotNarrowed("full-text search does not go with UNIQUE, for a key with a condition", text.at)
+    if isinstance(query.returns, tree.Tree) and query.windows:
+        raise NotNarrowed("full-text search with TREE can have no LIMIT or SKIP, for a key with a condition", text.at)
     items = query.returns if isinstance(query.returns, tuple) else ()
     aggregated = [bool(calls(item) & AGGREGATES) for item in items]
     if any(aggregated) and not all(aggregated):
@@ -175,9 +182,12 @@ def _aliases(item: tree.Item) -> Iterator[str]:
 
 
 def impose_order(draft: Draft) -> Draft:
-    """Pass: full-text search is sorted by `_id`, last of all, so that what comes first does not tell of hidden text."""
+    """Pass: full-text search is sorted by `_id`, last of all, so that what comes first does not tell of hidden text.
+
+    A tree is sorted by the row check, because no document says that ORDER BY goes with TREE.
+    """
     query = draft.query
-    if not isinstance(query.selector.head, tree.FullText) or is_aggregated(query):
+    if not is_full_text(query) or is_aggregated(query) or isinstance(query.returns, tree.Tree):
         return draft
     names = Names.of(query)
     alias = names.current(query.selector)
