@@ -116,7 +116,20 @@ def _hidden_visible(predicate: Predicate, hidden: HiddenObject, cells: dict[str,
     values = {name: msgspec.json.decode(cells[column]) for column, name in hidden.columns if column in cells}
     if values.get("_id") is None and hidden.optional:
         return all(value is None for value in values.values())
-    return isinstance(values.get("_id"), str) and _holds(predicate, values)
+    if not isinstance(values.get("_id"), str):
+        return False
+    elements = {name: _elements(value) for name, value in values.items()}
+    return any(_all_equal(condition, elements) for condition in predicate.allows) and not any(
+        _all_equal(condition, values) for condition in predicate.denies
+    )
+
+
+def _elements(cell: object) -> object:
+    """A cell may hold a list as joined text ("UNWIND", JupiterOne documentation, J1QL), so that either reading counts.
+
+    Only towards what is allowed: read so towards a DENY, a visible text with a comma could raise an alarm.
+    """
+    return [cell, *cell.split(",")] if isinstance(cell, str) and "," in cell else cell
 
 
 def _cell_visible(check: Check, cell: msgspec.Raw) -> bool:

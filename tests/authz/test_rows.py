@@ -248,3 +248,14 @@ def test_an_optional_object_may_be_absent_but_not_in_part():
 def test_all_properties_of_an_object_are_columns_that_were_asked_for():
     body = answer({"u.a": 1, "u.b": 2, "other.a": 3, "u": 4}, shape="table")
     assert checked(body, check(shape="table", columns=("u.*",))) == Page((b'{"u.a":1,"u.b":2}',), None)
+
+
+@pytest.mark.parametrize(
+    ("cell", "passes"),
+    [("a,b", True), ("b,a", True), ("a", True), ("b", False), ("b,c", False), ("prod,a", True), ("a,prod", True)],
+)
+def test_a_hidden_cell_may_hold_a_list_as_joined_text(cell, passes):
+    predicate = Predicate((Condition((("env", ("a",)),)),), (Condition((("env", ("prod",)),)),))
+    hidden = (HiddenObject((("gw0", "_id"), ("gw1", "env"))),)
+    result = checked(answer({"gw0": "1", "gw1": cell}, shape="table"), check(predicate, shape="table", hidden=hidden))
+    assert isinstance(result, Page) is passes

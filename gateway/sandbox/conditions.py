@@ -1,0 +1,132 @@
+"""Conditions, turned once into functions from a row to true or false.
+
+Every negated operator is the exact negation of its positive: what is true of one is false of the other, also for lists
+and for undefined, as the two tables of the J1QL specification show ("AND/OR", "Filtering Behavior").
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from typing import Any
+
+from gateway.j1ql import tree
+from gateway.sandbox.context import Context, EvaluationError
+from gateway.sandbox.expressions import Row, Scope, compile_expression
+from gateway.sandbox.patterns import Pattern
+from gateway.sandbox.values import Value, contains, elements, ends_with, identity, is_number, same, starts_with
+
+Test = Callable[[Row], bool]
+_Against = Callable[[Value, Row], bool]
+"""Whether a value, the left side of a comparison, stands in a relation to the right side in this row."""
+
+_Relation = Callable[[Value, Value], bool]
+
+
+def _of_numbers(holds: Callable[[Any, Any], bool]) -> _Relation:
+    """OPEN (ambiguity 10): the documentation has `>` and `<` for numbers and dates, so strings are in no order."""
+    return lambda left, right: is_number(left) and is_number(right) and holds(left, right)
+
+
+_RELATIONS: Mapping[str, _Relation] = {
+    "=": same,
+    "~=": contains,
+    "^=": starts_with,
+    "$=": ends_with,
+    ">": _of_numbers(operator.gt),
+    "<": _of_numbers(operator.lt),
+    ">=": _of_numbers(operator.ge),
+    "<=": _of_numbers(operator.le),
+}
+
+_TEXT = ("=", "~=", "^=", "$=")
+"""Relations that a regular expression may stand in."""
+
+
+def compile_condition(condition: tree.Condition, scope: Scope[Row]) -> Test[Row]:
+    """The condition as a function of a row. Raises EvaluationError."""
+    match condition:
+        case tree.And(items):
+            tests = [compile_condition(item, scope) for item in items]
+            return lambda row: all(test(row) for test in tests)
+        case tree.Or(items):
+            tests = [compile_condition(item, scope) for item in items]
+            return lambda row: any(test(row) for test in tests)
+        case tree.Cidr():
+            return _cidr(condition, scope)
+        case tree.Comparison():
+            return _comparison(condition, scope)
+
+
+def _comparison(comparison: tree.Comparison, scope: Scope[Row]) -> Test[Row]:
+    """OPEN (ambiguity 2, assumption A3): `!=` is the exact negation of `=`, so it is true of undefined.
+
+    OPEN (ambiguity 3): so `!= (a AND b)` means `not (= a and = b)`, which it did not before 2021.
+    """
+    negated = comparison.operator.startswith("!")
+    left = compile_expression(comparison.left, scope)
+    against = _against(comparison.right, comparison.operator.removeprefix("!"), scope)
+    return lambda row: against(left(row), row) != negated
+
+
+def _against(right: tree.Expression | tree.ValueList | tree.Subquery, symbol: str, scope: Scope[Row]) -> _Against[Row]:
+    match right:
+        case tree.ValueList(joiner, items):
+            tests = [_against(item, symbol, scope) for item in items]
+            combined = all if joiner.upper() == "AND" else any
+            return lambda left, row: combined(test(left, row) for test in tests)
+        case tree.Undefined():
+            return lambda left, _: symbol == "=" and left is None
+        case tree.Regex():
+            return _against_pattern(right, symbol, scope.context)
+        case tree.Subquery(query):
+            return _against_subquery(query, symbol, scope.context)
+        case _:
+            value = compile_expression(right, scope)
+            relation = _RELATIONS[symbol]
+            return lambda left, row: _any_pair(relation, left, value(row))
+
+
+def _any_pair(relation: _Relation, left: Value, right: Value) -> bool:
+    """A list stands in a relation when any of its elements does. So undefined, which has none, stands in no relation.
+
+    OPEN (undocumented): two undefined properties are not equal to each other; only the word `undefined` finds them.
+    """
+    others = elements(right)
+    return any(relation(element, other) for element in elements(left) for other in others)
+
+
+def _against_pattern(regex: tree.Regex, symbol: str, context: Context) -> _Against[Row]:
+    """`=` and `~=` find the pattern anywhere: the documentation has `= /james/i` for names containing it."""
+    if symbol not in _TEXT:
+        raise EvaluationError(f"A regular expression may not be compared with {symbol}")
+    at_start, at_end = symbol == "^=", symbol == "$="
+    pattern = Pattern(regex.pattern, regex.flags, at_start=at_start, at_end=at_end, limit=context.limits.pattern)
+    return lambda left, _: any(isinstance(item, str) and pattern.matches(item) for item in elements(left))
+
+
+def _against_subquery(query: tree.Query, symbol: str, context: Context) -> _Against[Row]:
+    """OPEN (assumption A9): equal to any of the subquery's values; no value and undefined ones equal nothing."""
+    if symbol != "=":
+        raise EvaluationError("Subqueries are only supported with = and !=")
+    values = {identity(item) for value in context.subquery(query, context) for item in elements(value)}
+    return lambda left, _: any(identity(item) in values for item in elements(left))
+
+
+def _cidr(cidr: tree.Cidr, scope: Scope[Row]) -> Test[Row]:
+    """IPv4 only, as documented; text that is no address is in no network."""
+    try:
+        network = IPv4Network(cidr.network.value, strict=False)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        raise EvaluationError(f"Invalid CIDR: {cidr.network.value}") from None
+    operand = compile_expression(cidr.operand, scope)
+    negated = cidr.negated
+    return lambda row: any(_inside(item, network) for item in elements(operand(row))) != negated
+
+
+def _inside(value: Value, network: IPv4Network) -> bool:
+    try:
+        return isinstance(value, str) and IPv4Address(value) in network
+    except AddressValueError:
+        return False

@@ -1,0 +1,142 @@
+"""The query engine of the sandbox, and the oracle of the tests: what a query means on a graph.
+
+Made to be read. The parts, each of which turns its part of a query into functions once and then runs them:
+
+    values        what values are, and what two of them have to do with each other
+    expressions   paths, constants, arithmetic, functions
+    patterns      regular expressions
+    conditions    comparisons, AND, OR
+    selectors     classes, types, full text, WITH
+    aliases       what WHERE and RETURN may name
+    matching      steps, optional groups, WHERE: the matches
+    returns       columns, aggregates, HAVING, UNIQUE, ORDER BY: the rows
+
+Where the documentation is silent or contradicts itself the plainest reading is taken, in one place, with a comment that
+begins with OPEN and names the question. Faults of a query are found before the graph is read, except for the limit on
+what one query may look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
+
+from gateway.j1ql import tree
+from gateway.sandbox.aliases import Aliases
+from gateway.sandbox.context import Budget, Context, EvaluationError, Limits
+from gateway.sandbox.graph import Graph
+from gateway.sandbox.matching import compile_pattern
+from gateway.sandbox.returns import Group, Item, Returns, distinct
+from gateway.sandbox.values import Value
+
+__all__ = ["DEFAULT_LIMITS", "EvaluationError", "Limits", "Result", "evaluate"]
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer in the shapes of the wire (JupiterOne documentation, "J1QL" and "JupiterOne API").
+
+    `list`: rows `{"id", "entity", "properties"}`; `table`: rows keyed by column; `tree`: `{"vertices", "edges"}`.
+    """
+
+    type: Literal["list", "table", "tree"]
+    data: Any
+
+
+def evaluate(  # noqa: PLR0913  # what an answer depends on, and nothing else
+    query: tree.Query,
+    graph: Graph,
+    *,
+    variables: Mapping[str, object],
+    parameters: Mapping[str, object],
+    now: int,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Result:
+    """The answer to a query. `now` is in milliseconds since the epoch.
+
+    `${x}` is looked up in `variables`, `${param.x}` in `parameters` under `x`. Raises EvaluationError and nothing else;
+    its message may be shown to the caller.
+    """
+    context = Context(graph, variables, parameters, now, limits, Budget(limits.examined), _subquery)
+    return _answer(query, context)
+
+
+def _answer(query: tree.Query, context: Context) -> Result:
+    aliases = Aliases.of_query(query)
+    returns = Returns(query, aliases, context)
+    matches = compile_pattern(query, aliases, context)
+    window = _window(query.windows, context)
+    groups = returns.groups(matches())
+    match query.returns:
+        case None:
+            return Result("list", [entity.wire() for entity in window(_listed(groups))])
+        case tree.Tree():
+            return Result("tree", _tree(window(groups)))
+        case _:
+            return Result("table", [returns.cells(group) for group in window(groups)])
+
+
+def _listed(groups: Sequence[Group]) -> list[Any]:
+    """Without RETURN: the start of each match, once.
+
+    OPEN (ambiguity 5): and what optional groups led to, which are "added to the list of results" (J1QL specification).
+    """
+    return distinct((entity for group in groups for entity in group[0].match.listed), key=lambda entity: entity.id)
+
+
+def _tree(groups: Sequence[Group]) -> dict[str, Any]:
+    """OPEN (dialect of TREE): what the matches that WHERE left went along, and no other relationship between them."""
+    matches = [group[0].match for group in groups]
+    vertices = chain.from_iterable(match.vertices for match in matches)
+    edges = chain.from_iterable(match.edges for match in matches)
+    return {
+        "vertices": [vertex.wire() for vertex in distinct(vertices, key=lambda vertex: vertex.id)],
+        "edges": [edge.wire() for edge in distinct(edges, key=lambda edge: edge.id)],
+    }
+
+
+def _window(windows: Iterable[tree.Window], context: Context) -> Callable[[list[Item]], list[Item]]:
+    """SKIP and LIMIT in the order written: a second pair works on what the first one left.
+
+    OPEN (assumption A5): they count rows of the answer (paths of a tree), after WHERE, though one document says that
+    they apply to "the starting entities".
+    """
+    slices = []
+    for window in windows:
+        if window.keyword == "SKIP":
+            slices.append(slice(window.count, None))
+        elif 1 <= window.count <= context.limits.page:
+            slices.append(slice(window.count))
+        else:
+            raise EvaluationError(f'"limit" must be a value between 1 and {context.limits.page}')
+
+    def through(items: list[Item]) -> list[Item]:
+        for part in slices:
+            items = items[part]
+        return items
+
+    return through
+
+
+def _subquery(query: tree.Query, context: Context) -> list[Value]:
+    """The values of a query that stands as the right side of a comparison."""
+    items = query.returns
+    if not isinstance(items, tuple) or len(items) != 1 or not _is_property(items[0]):
+        raise EvaluationError("A subquery must return exactly one property")
+    aliases = Aliases.of_query(query)
+    returns = Returns(query, aliases, context)
+    matches = compile_pattern(query, aliases, context)
+    window = _window(query.windows, context)
+    return [value for group in window(returns.groups(matches())) for value in returns.values(group)]
+
+
+def _is_property(item: tree.Item) -> bool:
+    match item.value:
+        case tree.AllProperties() | tree.Path((_,)):
+            return False
+        case _:
+            return True

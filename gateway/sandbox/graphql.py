@@ -1,0 +1,257 @@
+"""The GraphQL upstream: requests and batches of them, and what each root field does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import graphql
+from graphql import GraphQLError
+
+from gateway.sandbox.account import REDACTED, Account, Dashboard, Framework, Parameter
+from gateway.sandbox.graph import Graph, iso
+from gateway.sandbox.origin import Integration
+from gateway.sandbox.queries import QueryError, answer, read_call
+from gateway.sandbox.schema import SCHEMA
+
+Arguments = Mapping[str, Any]
+"""The arguments of a root field, checked against the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQL:
+    """The service. `page` is the number of rows a page of an answer has; `clock` gives milliseconds since the epoch."""
+
+    graph: Graph
+    account: Account
+    page: int
+    clock: Callable[[], int]
+
+    def respond(self, body: Any) -> Any:
+        """The answer to a request, or to a batch of them in order. Raises ValueError for what is neither.
+
+        As with Apollo's server, `errors` is there only when there are some, and a member that is unknown is no fault.
+        """
+        if isinstance(body, list):
+            return [self._execute(request) for request in body]
+        return self._execute(body)
+
+    def _execute(self, request: Any) -> dict[str, Any]:
+        if not isinstance(request, dict) or not isinstance(request.get("query"), str):
+            raise ValueError("a GraphQL request should be a JSON object with a query")  # noqa: TRY004 - JSON, not types
+        variables, name = request.get("variables"), request.get("operationName")
+        if not isinstance(variables, dict | None) or not isinstance(name, str | None):
+            raise ValueError("variables should be an object, operationName a string")  # noqa: TRY004 - JSON, not types
+        result = graphql.graphql_sync(
+            SCHEMA, request["query"], self._roots(), variable_values=variables, operation_name=name
+        )
+        return dict(result.formatted)
+
+    def _roots(self) -> dict[str, Callable[..., Any]]:
+        """Root field -> what it does with its arguments; the library also says where in the document it stands."""
+        return {name: lambda _, act=act, **arguments: act(arguments) for name, act in self._actions().items()}
+
+    def _actions(self) -> dict[str, Callable[[Arguments], Any]]:
+        return {
+            "queryV1": self._query_v1,
+            "accountEntity": self._account_entity,
+            "entityCount": self._entity_count,
+            "allEntityCounts": self._all_entity_counts,
+            "getAllAssetProperties": self._all_asset_properties,
+            "entityRawDataV2": self._entity_raw_data,
+            "parameter": self._parameter,
+            "parameterList": self._parameter_list,
+            "setParameter": self._set_parameter,
+            "deleteParameter": self._delete_parameter,
+            "getSettings": self._get_settings,
+            "setSettings": self._set_settings,
+            "iamGetAccount": self._iam_get_account,
+            "getDashboard": self._get_dashboard,
+            "getDashboards": self._get_dashboards,
+            "complianceFramework": self._compliance_framework,
+            "complianceFrameworks": self._compliance_frameworks,
+            "integrationInstance": self._integration_instance,
+            "integrationInstances": self._integration_instances,
+        }
+
+    # --- the graph ------------------------------------------------------------------------------------------------
+
+    def _query_v1(self, arguments: Arguments) -> dict[str, Any]:
+        try:
+            return answer(read_call(arguments), self.graph, self.account, page=self.page, now=self.clock())
+        except QueryError as fault:
+            raise _error(fault.code, fault.message) from None
+
+    def _account_entity(self, _: Arguments) -> dict[str, Any]:
+        accounts = [entity.wire() for entity in self.graph.of_type("jupiterone_account")]
+        return {"type": "list", "data": accounts, "totalCount": len(accounts)}
+
+    def _entity_count(self, _: Arguments) -> int:
+        return len(self.graph)
+
+    def _all_entity_counts(self, _: Arguments) -> dict[str, Any]:
+        types = Counter(name for entity in self.graph.entities for name in entity.get("_type"))
+        classes = Counter(name for entity in self.graph.entities for name in entity.get("_class"))
+        return {"typeCounts": dict(types), "classCounts": dict(classes)}
+
+    def _all_asset_properties(self, _: Arguments) -> list[str]:
+        return sorted({name for entity in self.graph.entities for name in entity.properties})
+
+    def _entity_raw_data(self, arguments: Arguments) -> dict[str, Any]:
+        """What a provider said of an entity, here its properties. The address is not compared with the id."""
+        entity_id = arguments["entityId"]
+        entity = self.graph.entity_by_id(entity_id)
+        if entity is None or entity.get("_integrationInstanceId") is None:
+            message = "Raw data is not available for this entity"
+            return {"entityId": entity_id, "status": "NOT_AVAILABLE_OR_EXPIRED", "message": message, "payload": []}
+        payload = {"name": "default", "contentType": "application/json", "data": dict(entity.properties)}
+        collected = iso(entity.get("_beginOn"))
+        return {"entityId": entity_id, "status": "AVAILABLE", "collectedAt": collected, "payload": [payload]}
+
+    # --- parameters and settings ----------------------------------------------------------------------------------
+
+    def _parameter(self, arguments: Arguments) -> dict[str, Any]:
+        parameter = self.account.parameters.get(arguments["name"])
+        if parameter is None:
+            raise _error("NOT_FOUND", "Parameter not found")
+        return _shown(parameter)
+
+    def _parameter_list(self, arguments: Arguments) -> dict[str, Any]:
+        """In the order of names; the cursor is the last name of the page before."""
+        last, limit = arguments.get("cursor"), arguments.get("limit")
+        names = sorted(name for name in self.account.parameters if last is None or name > last)
+        page = names[: max(1, limit or self.page)]
+        more = len(page) < len(names)
+        items = [_shown(self.account.parameters[name]) for name in page]
+        return {"items": items, "pageInfo": {"endCursor": page[-1] if more else None, "hasNextPage": more}}
+
+    def _set_parameter(self, arguments: Arguments) -> dict[str, bool]:
+        name, secret = arguments["name"], bool(arguments.get("secret"))
+        self.account.parameters[name] = Parameter(name, arguments["value"], secret, self.clock())
+        return {"success": True}
+
+    def _delete_parameter(self, arguments: Arguments) -> dict[str, bool]:
+        return {"success": self.account.parameters.pop(arguments["name"], None) is not None}
+
+    def _get_settings(self, arguments: Arguments) -> dict[str, Any]:
+        key = self._settings_key(arguments)
+        return _settings_names(key) | {"data": self.account.settings.get(key)}
+
+    def _set_settings(self, arguments: Arguments) -> dict[str, Any]:
+        key = self._settings_key(arguments)
+        code = "UPDATED" if key in self.account.settings else "CREATED"
+        self.account.settings[key] = arguments.get("data")
+        return _settings_names(key) | {"resultCode": code}
+
+    def _settings_key(self, arguments: Arguments) -> tuple[str, str, str]:
+        return arguments["resourceType"], arguments.get("resourceId") or self.account.id, arguments["category"]
+
+    # --- the account ----------------------------------------------------------------------------------------------
+
+    def _iam_get_account(self, _: Arguments) -> dict[str, Any]:
+        return {
+            "id": self.account.id,
+            "accountId": self.account.id,
+            "accountSubdomain": self.account.id,
+            "accountName": "Northwind",
+            "accountType": "ENTERPRISE",
+            "status": "ACTIVE",
+            "_timeCreated": iso(self.account.created),
+        }
+
+    def _get_dashboard(self, arguments: Arguments) -> dict[str, Any]:
+        for dashboard in self.account.dashboards:
+            if dashboard.id == arguments["dashboardId"]:
+                return self._dashboard(dashboard)
+        raise _error("NOT_FOUND", "Dashboard not found")
+
+    def _get_dashboards(self, _: Arguments) -> list[dict[str, Any]]:
+        return [self._dashboard(dashboard) for dashboard in self.account.dashboards]
+
+    def _dashboard(self, dashboard: Dashboard) -> dict[str, Any]:
+        return {
+            "id": dashboard.id,
+            "name": dashboard.name,
+            "category": dashboard.category,
+            "isJ1ManagedBoard": False,
+            "published": True,
+            "scopeFilters": [],
+            "starred": False,
+            "_createdAt": iso(self.account.created),
+            "widgets": [_widget(dashboard, number) for number in range(len(dashboard.widgets))],
+        }
+
+    def _compliance_framework(self, arguments: Arguments) -> dict[str, Any]:
+        for framework in self.account.frameworks:
+            if framework.id == arguments["input"]["id"]:
+                return self._framework(framework)
+        raise _error("NOT_FOUND", "Framework not found")
+
+    def _compliance_frameworks(self, _: Arguments) -> dict[str, Any]:
+        return {"standards": [self._framework(framework) for framework in self.account.frameworks]}
+
+    def _framework(self, framework: Framework) -> dict[str, Any]:
+        results = Counter(framework.results.values())
+        return {
+            "id": framework.id,
+            "accountId": self.account.id,
+            "name": framework.name,
+            "version": framework.version,
+            "frameworkType": "STANDARD",
+            "createTimestamp": self.account.created,
+            "summary": {
+                "id": framework.id,
+                "totalFrameworkItems": len(framework.results),
+                "gapAnalysisSummary": {
+                    "id": framework.id,
+                    "fulfilled": results["COMPLIANT"],
+                    "gapDetected": results["GAP_DETECTED"],
+                    "unknown": results["UNKNOWN"],
+                },
+            },
+        }
+
+    def _integration_instance(self, arguments: Arguments) -> dict[str, Any]:
+        integration = self.account.integration(arguments["id"])
+        if integration is None:
+            raise _error("BAD_USER_INPUT", "Integration instance not found")
+        return self._integration(integration)
+
+    def _integration_instances(self, arguments: Arguments) -> dict[str, Any]:
+        wanted = arguments.get("definitionId")
+        instances = [i for i in self.account.integrations if wanted is None or i.definition == wanted]
+        page = {"endCursor": None, "hasNextPage": False}
+        return {"instances": [self._integration(instance) for instance in instances], "pageInfo": page}
+
+    def _integration(self, integration: Integration) -> dict[str, Any]:
+        return {
+            "id": integration.id,
+            "name": integration.name,
+            "accountId": self.account.id,
+            "integrationDefinitionId": integration.definition,
+            "integrationType": integration.type,
+        }
+
+
+def _error(code: str, message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": code})
+
+
+def _shown(parameter: Parameter) -> dict[str, Any]:
+    value = REDACTED if parameter.secret else parameter.value
+    updated = iso(parameter.updated)
+    return {"name": parameter.name, "value": value, "secret": parameter.secret, "lastUpdatedOn": updated}
+
+
+def _settings_names(key: tuple[str, str, str]) -> dict[str, str]:
+    return dict(zip(("resourceType", "resourceId", "category"), key, strict=True))
+
+
+def _widget(dashboard: Dashboard, number: int) -> dict[str, Any]:
+    title, query = list(dashboard.widgets.items())[number]
+    widget_id = f"{dashboard.id}-{number + 1}"
+    queries = [{"id": f"{widget_id}-query", "name": "Query 1", "query": query}]
+    config = {"queries": queries, "disableQueryPolicyFilters": False}
+    return {"id": widget_id, "title": title, "type": "table", "config": config}

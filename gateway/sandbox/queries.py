@@ -1,0 +1,143 @@
+"""One J1QL call, as `/j1ql` and `queryV1` take it: arguments -> a page of the answer.
+
+The arguments and the answer are those of `queryV1` (the GraphQL schema in JupiterOne's client-go); no public document
+says what `/j1ql` takes, so it takes the same. What this sandbox cannot do truthfully it refuses: deferred answers,
+`scopeFilters`, `rowMetadata`. Nothing deleted is kept, so `includeDeleted` changes nothing; no property is computed,
+and a page is full whenever there is more, so `computedProperties` and `variableResultSize` change nothing either.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.j1ql import J1QLSyntaxError, parse
+from gateway.sandbox.account import Account
+from gateway.sandbox.evaluate import EvaluationError, Result, evaluate
+from gateway.sandbox.graph import Graph
+
+ARGUMENTS: dict[str, tuple[type, ...]] = {
+    "query": (str,),
+    "variables": (dict,),
+    "cursor": (str,),
+    "dryRun": (bool,),
+    "includeDeleted": (bool,),
+    "deferredResponse": (str,),
+    "deferredFormat": (str,),
+    "remember": (bool,),
+    "flags": (dict,),
+    "scopeFilters": (list,),
+    "sourceMetadata": (dict,),
+}
+"""What a call may say, and the JSON types it says it in; null is the same as nothing."""
+
+FLAGS = ("computedProperties", "rowMetadata", "variableResultSize")
+DEFERRED = ("DISABLED", "OPTIONAL", "FORCE")
+
+
+class QueryError(Exception):
+    """What the platform answers with an error; the codes are those of its `/j1ql/validate`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCall:
+    """A checked call."""
+
+    query: str
+    variables: Mapping[str, Any]
+    cursor: str | None
+    dry_run: bool
+
+    @property
+    def digest(self) -> str:
+        """What a cursor is bound to: a page of one query is no page of another."""
+        said = json.dumps([self.query, self.variables], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def read_call(arguments: Any) -> QueryCall:
+    """The call that the arguments make. Raises QueryError."""
+    if not isinstance(arguments, Mapping):
+        raise QueryError("VALIDATION_ERROR", "the body should be a JSON object")
+    for name, value in arguments.items():
+        if name not in ARGUMENTS:
+            raise QueryError("VALIDATION_ERROR", f'unknown argument "{name}"')
+        if value is not None and not isinstance(value, ARGUMENTS[name]):
+            raise QueryError("VALIDATION_ERROR", f'"{name}" has the wrong type')
+    if not arguments.get("query"):
+        raise QueryError("VALIDATION_ERROR", '"query" is required')
+    _refuse_unsupported(arguments)
+    return QueryCall(
+        arguments["query"],
+        arguments.get("variables") or {},
+        arguments.get("cursor"),
+        bool(arguments.get("dryRun")),
+    )
+
+
+def _refuse_unsupported(arguments: Mapping[str, Any]) -> None:
+    deferred = arguments.get("deferredResponse")
+    if deferred is not None and deferred not in DEFERRED:
+        raise QueryError("VALIDATION_ERROR", f'"deferredResponse" should be one of {", ".join(DEFERRED)}')
+    if deferred == "FORCE":
+        raise QueryError("VALIDATION_ERROR", "this sandbox has no deferred responses; use DISABLED")
+    if arguments.get("scopeFilters"):
+        raise QueryError("VALIDATION_ERROR", "this sandbox has no scopeFilters")
+    flags = arguments.get("flags") or {}
+    for name in flags:
+        if name not in FLAGS:
+            raise QueryError("VALIDATION_ERROR", f'unknown flag "{name}"')
+    if flags.get("rowMetadata"):
+        raise QueryError("VALIDATION_ERROR", "this sandbox has no rowMetadata")
+
+
+def answer(call: QueryCall, graph: Graph, account: Account, *, page: int, now: int) -> dict[str, Any]:
+    """The QueryV1Response; `cursor` is absent on the last page. A dry run answers as an empty graph does.
+
+    Raises QueryError.
+    """
+    offset = 0 if call.cursor is None else _offset(call)
+    result = _result(call, Graph() if call.dry_run else graph, account, now)
+    if result.type == "tree":
+        return {"type": "tree", "data": result.data, "totalCount": len(result.data["vertices"])}
+    rows = result.data[offset : offset + page]
+    body: dict[str, Any] = {"type": result.type, "data": rows, "totalCount": len(result.data)}
+    if offset + page < len(result.data):
+        body["cursor"] = _cursor(call, offset + page)
+    return body
+
+
+def _result(call: QueryCall, graph: Graph, account: Account, now: int) -> Result:
+    try:
+        query = parse(call.query)
+        return evaluate(query, graph, variables=call.variables, parameters=account.values(), now=now)
+    except J1QLSyntaxError as fault:
+        where = f"at line {fault.line} column {fault.column}"
+        raise QueryError("PARSER_ERROR", f"Error parsing query. {fault.message} {where}") from None
+    except EvaluationError as fault:
+        raise QueryError("VALIDATION_ERROR", str(fault)) from None
+
+
+def _cursor(call: QueryCall, offset: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps({"query": call.digest, "offset": offset}).encode()).decode()
+
+
+def _offset(call: QueryCall) -> int:
+    try:
+        said = json.loads(base64.urlsafe_b64decode(call.cursor or ""))
+        digest, offset = said["query"], said["offset"]
+    except (binascii.Error, ValueError, TypeError, KeyError):
+        raise QueryError("VALIDATION_ERROR", "Invalid cursor") from None
+    if digest != call.digest or not isinstance(offset, int) or offset < 0:
+        raise QueryError("VALIDATION_ERROR", "Invalid cursor")
+    return offset
