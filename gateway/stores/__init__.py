@@ -1,0 +1,100 @@
+"""Where keys live: `Resolver` (digest -> principal, in three levels) and `Registry` (transactions), opened together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from gateway.stores.base import (
+    Absent,
+    AuditEvent,
+    Change,
+    Conflict,
+    Found,
+    IntegrationInstance,
+    Level,
+    Observer,
+    Organization,
+    Outcome,
+    RedisFault,
+    Registry,
+    Resolver,
+    StoreError,
+    StoreUnavailable,
+    Unavailable,
+)
+from gateway.stores.file import DatabaseFile
+from gateway.stores.journal import Journal
+from gateway.stores.options import StoreOptions
+from gateway.stores.redis import RedisLevel
+from gateway.stores.resolver import LayeredResolver
+from gateway.stores.sql import SqlRegistry, create
+
+__all__ = [
+    "Absent",
+    "AuditEvent",
+    "Change",
+    "Conflict",
+    "Found",
+    "IntegrationInstance",
+    "Level",
+    "Observer",
+    "Organization",
+    "Outcome",
+    "RedisFault",
+    "Registry",
+    "Resolver",
+    "Store",
+    "StoreError",
+    "StoreOptions",
+    "StoreUnavailable",
+    "Unavailable",
+    "create",
+    "open_store",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store. `health` tells of `sql` and `redis` whether they are "ok", "off", or what is wrong."""
+
+    resolver: Resolver
+    registry: Registry
+    health: Callable[[], Awaitable[dict[str, str]]]
+
+
+class _Nobody:
+    """Observes nothing."""
+
+    def looked_up(self, level: Level, outcome: Outcome) -> None: ...
+
+    def redis_failed(self, fault: RedisFault) -> None: ...
+
+
+@asynccontextmanager
+async def open_store(
+    options: StoreOptions, *, observer: Observer | None = None, timer: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Store]:
+    """Opens what is there; the file must exist (`create`), Redis need not be up. Not before a fork.
+
+    `timer` counts seconds from anywhere, for how long absent digests and faults of Redis are remembered. Raises
+    StoreError with what to do about it, and then nothing stays open.
+    """
+    observer = observer or _Nobody()
+    async with AsyncExitStack() as opened:  # closes in reverse, one failure does not keep the others open
+        file = DatabaseFile(options.path)
+        journal = Journal(file, options)
+        opened.callback(journal.close)
+        registry = SqlRegistry(file, options)
+        opened.push_async_callback(registry.close)
+        redis = None
+        if options.redis_url is not None:
+            redis = RedisLevel(options, options.redis_url, observer, timer)
+            opened.push_async_callback(redis.close)
+        resolver = LayeredResolver(
+            options, journal=journal, load=registry.load, redis=redis, observer=observer, timer=timer
+        )
+        opened.push_async_callback(resolver.close)
+        yield Store(resolver, registry, resolver.health)

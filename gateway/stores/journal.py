@@ -1,0 +1,159 @@
+"""The history of changes as one process follows it: what is new, and is what I hold still true?
+
+A synchronous connection on the event loop's own thread, because both questions are asked before a call is answered, and
+an answer by way of another thread would cost many times what it tells. Both touch only memory that SQLite shares among
+the processes of a machine. Measured: for a call when nothing has changed `os.stat` 1.5 µs and `PRAGMA data_version`
+2.8 µs; 6 µs to check a record; some 20 µs when there is a change to read.
+
+Open it after a fork, never before: SQLite's locks belong to the process that took them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.keys import Digest, Key
+from gateway.stores.base import StoreError, StoreUnavailable
+from gateway.stores.file import DatabaseFile
+from gateway.stores.options import StoreOptions
+from gateway.stores.tables import SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point in the history, which stands for everything before it too: number and nonce of the newest change."""
+
+    seq: int
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the database said about a digest, and when: `at` is the newest change that had been made by then.
+
+    `key` is None where no live key has the digest; `why` tells why.
+    """
+
+    digest: Digest
+    at: Mark
+    key: Key | None
+    why: str = ""
+
+
+_NEWEST = "SELECT seq, nonce FROM changes ORDER BY seq DESC LIMIT 1"
+_SINCE = "SELECT seq, nonce, digest FROM changes WHERE seq >= ? ORDER BY seq LIMIT ?"
+_IS_CURRENT = """
+    SELECT EXISTS (SELECT 1 FROM changes WHERE seq = :seq AND nonce = :nonce)
+       AND NOT EXISTS (SELECT 1 FROM changes WHERE digest = :digest AND seq > :seq)
+       AND NOT EXISTS (SELECT 1 FROM changes WHERE digest IS NULL AND seq > :seq)
+"""
+
+_UNCHANGED: tuple[Digest | None, ...] = ()
+_EVERYTHING: tuple[Digest | None, ...] = (None,)
+
+
+class Journal:
+    """Follows the changes in one database file; all methods belong to the thread that made it.
+
+    Raises StoreError when the file is not one that we can read. Afterwards every method raises StoreUnavailable when
+    the history cannot be read, and then nothing that is held can be trusted until `catch_up` succeeds.
+    """
+
+    def __init__(self, file: DatabaseFile, options: StoreOptions) -> None:
+        self._file = file
+        self._limit = options.catch_up_rows
+        self._connection = _connect(file, options.loop_wait)
+        try:
+            _verify(self._connection, file.path)
+            self._cursor = self._connection.cursor()
+            self._version = self._data_version()
+            self._at = self._newest()
+        except StoreError:
+            self._connection.close()
+            raise
+        except (sqlite3.Error, StoreUnavailable) as fault:
+            self._connection.close()
+            raise StoreError(f"`{file.path}` is no database that the gateway can read: {fault}") from fault
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def catch_up(self) -> Sequence[Digest | None]:
+        """The digests that were changed since the last time, None among them for everything.
+
+        Sees every change that was committed before the call, by any process of this machine: SQLite raises a
+        connection's `data_version` whenever another connection has committed.
+        """
+        self._file.check()
+        try:
+            version = self._data_version()
+            if version == self._version:
+                return _UNCHANGED
+            changed = self._advance()
+        except sqlite3.Error as fault:
+            raise self._lost(fault) from fault
+        self._version = version  # last: a version counts as seen when its changes were read
+        return changed
+
+    def is_current(self, record: Record) -> bool:
+        """Whether the record was read at a point of this very history, and nothing since concerns its digest."""
+        values = {"digest": record.digest, "seq": record.at.seq, "nonce": record.at.nonce}
+        try:
+            ((current,),) = self._read(_IS_CURRENT, values)
+        except OverflowError:  # no row has a number that SQLite cannot hold
+            return False
+        except sqlite3.Error as fault:
+            raise self._lost(fault) from fault
+        return bool(current)
+
+    def _advance(self) -> Sequence[Digest | None]:
+        rows = self._read(_SINCE, (self._at.seq, self._limit + 1))
+        # The first row must be the one where we stood: if not, the history was rewritten, by a restored backup say.
+        if not rows or rows[0][:2] != (self._at.seq, self._at.nonce) or len(rows) > self._limit:
+            self._at = self._newest()
+            return _EVERYTHING
+        self._at = Mark(*rows[-1][:2])
+        return [digest for _, _, digest in rows[1:]]
+
+    def _newest(self) -> Mark:
+        rows = self._read(_NEWEST)
+        if not rows:  # `create` writes the first one
+            raise StoreUnavailable(f"`{self._file.path}` is damaged: its table of changes is empty")
+        return Mark(*rows[0])
+
+    def _data_version(self) -> int:
+        ((version,),) = self._read("PRAGMA data_version")
+        return int(version)
+
+    def _read(self, statement: str, values: Any = ()) -> list[Any]:
+        # All rows at once: a statement that is not read to its end keeps its old view of the file.
+        return self._cursor.execute(statement, values).fetchall()
+
+    def _lost(self, fault: sqlite3.Error) -> StoreUnavailable:
+        return StoreUnavailable(f"`{self._file.path}` cannot be read: {fault}")
+
+
+def _connect(file: DatabaseFile, wait: float) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(file.uri, uri=True, isolation_level=None, timeout=wait)
+    except sqlite3.Error as fault:
+        raise StoreError(f"`{file.path}` cannot be opened: {fault}") from fault
+
+
+def _verify(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses a file that is not ours, and sets write-ahead logging, where readers and a writer never wait."""
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    if ("meta",) not in tables:
+        raise StoreError(f"`{path}` is not a database of the gateway: run `gateway init` with another path")
+    found = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall()
+    if found != [(SCHEMA_VERSION,)]:
+        raise StoreError(
+            f"`{path}` has schema version {found[0][0] if found else 'none'}, this gateway reads {SCHEMA_VERSION}: "
+            "use the gateway that made it, or run `gateway init` with another path"
+        )
+    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    connection.execute("PRAGMA query_only = ON").fetchall()

@@ -1,0 +1,62 @@
+"""What an operator can set about the stores; times are in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """Where the keys are, and the limits of looking them up. Raises ValueError for a limit that is not positive."""
+
+    path: Path
+    """The SQLite file, made by `gateway init`."""
+
+    sql_connections: int = 4
+    """Connections to the database, a thread each. One may be held by a change, the others serve look-ups."""
+
+    sql_wait: float = 5.0
+    """How long a change waits for another one to end, in this process or in another. An import may take seconds."""
+
+    loop_wait: float = 0.05
+    """How long the event loop itself may be held up by a locked database. Readers are locked out only while another
+    process repairs the file after a crash, which takes milliseconds."""
+
+    lookup_timeout: float = 2.0
+    """The longest that a call waits for its key, whatever is away; then it is `Unavailable`. Clients give up later."""
+
+    lookups: int = 32
+    """Look-ups under way at once, and so connections to Redis; the others wait their turn within `lookup_timeout`."""
+
+    memory_keys: int = 10_000
+    """Keys held in this process, least recently used first to go; about 2 KB each."""
+
+    absent_keys: int = 10_000
+    """Digests remembered to be nobody's. They have their own room, so that junk cannot push out good keys."""
+
+    absent_seconds: float = 10.0
+    """How long an absent digest is remembered. Creating the key ends it at once; this only gives the room back."""
+
+    catch_up_rows: int = 1_000
+    """Changes read one by one before a call; further behind than that, everything is forgotten instead."""
+
+    redis_url: str | None = field(default=None, repr=False)
+    """`redis://`, `rediss://` or `unix://` address with its credentials; None leaves the level out."""
+
+    redis_timeout: float = 0.1
+    """The longest that a look-up waits for Redis before SQL is asked; a healthy one answers in under 0.001."""
+
+    redis_cooldown: float = 1.0
+    """After a failure one look-up in so many seconds tries Redis again, the others go straight to SQL."""
+
+    redis_ttl: int = 300
+    """How long Redis keeps an entry. Not what makes a revocation take effect: see `resolver`."""
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if isinstance(value, int | float) and value <= 0:
+                raise ValueError(f"`{option.name}` must be more than 0, not {value}")
+        if self.sql_connections == 1:
+            raise ValueError("`sql_connections` must be at least 2: a change under way holds one")

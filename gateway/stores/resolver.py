@@ -1,0 +1,193 @@
+"""Digest -> principal, in three levels: this process, Redis, the database.
+
+**The promise.** `find` never answers with what was no longer true when the call began, however warm the caches are and
+whichever process of this machine made the change. No entry's age plays a part in it.
+
+**What it stands on.** The database holds a history: one row of `changes` for each change of what a digest resolves to,
+written in the transaction that makes the change. SQLite has one writer at a time, so the order of the rows is the order
+of the commits, and whoever sees a row sees its change. Reading the history is cheap enough to do it for every call, on
+the loop's own thread (see `journal`):
+
+1. *Before the memory is looked into*, `catch_up` reads the rows since the last call and drops what they name. It sees
+   all that was committed before it, so what is left in memory is true now.
+2. *Before a record is kept or answered with*, `is_current` asks, as the last thing and with no `await` in between,
+   whether the record's mark is a point of this history and no later row concerns its digest. A record carries the mark
+   at which it was read, in the same statement.
+
+**Why no stale record gets through.**
+
+- *A refill after a revocation.* A reads the key, B revokes it, A writes what it has read to Redis or to its memory:
+  the mark is older than B's row, so rule 2 refuses it in every process, whatever the order of the writes. Deleting from
+  Redis is housekeeping; nothing depends on it, and no message between processes can be lost, because there is none.
+- *A change between the check and the next call.* The check and the entry into memory are one step of the loop; a row
+  that comes later is seen by rule 1 of the next call, since its number is above where `catch_up` stands.
+- *Callers that share one look-up.* One that joined late may have begun after a revocation that the others did not see.
+  Rule 2 is applied when the look-up ends, which is after all of them began; a flight is taken off the board in that
+  same step, so nobody can join an answer that was given before they called.
+- *Redis back with old data*, a failover to a lagging replica, another installation's entries, or a database restored
+  from a backup whose numbers run on differently: marks carry a random nonce beside the number, so a mark of another
+  history is no point of ours. Redis answering under the wrong name: the digest in the record is compared.
+- *Absent keys* are remembered under rule 1 too: making the key writes a row that drops the memory of its absence.
+
+**When the history cannot be read** (a disk error; the file gone or replaced: its inode is compared for every call),
+nothing held can be trusted, and the answer is `Unavailable` until it can be read again.
+
+Junk cannot push out good keys: absent digests have a cache of their own, are never put into Redis, and take one of
+`lookups` places while they are looked up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from cachetools import LRUCache, TTLCache
+
+from gateway.keys import Digest, Principal, principal
+from gateway.stores.base import Absent, Found, Level, Observer, StoreUnavailable, Unavailable
+from gateway.stores.journal import Journal, Record
+from gateway.stores.options import StoreOptions
+from gateway.stores.redis import RedisLevel
+
+_log = logging.getLogger(__name__)
+
+_ROUNDS = 3
+"""How often a key is read at most because it changed while it was read; one change in that moment is rare enough."""
+
+_NOBODY = Digest("")
+"""No key's digest: what health looks up."""
+
+
+class LayeredResolver:
+    """The three levels; see the module's text for what it promises. Close it before the levels below.
+
+    `load` asks the database; `timer` counts seconds, for forgetting absent digests.
+    """
+
+    def __init__(  # noqa: PLR0913 (the parts it is put together from)
+        self,
+        options: StoreOptions,
+        *,
+        journal: Journal,
+        load: Callable[[Digest], Awaitable[Record]],
+        redis: RedisLevel | None,
+        observer: Observer,
+        timer: Callable[[], float],
+    ) -> None:
+        self._journal = journal
+        self._load = load
+        self._redis = redis
+        self._observer = observer
+        self._timeout = options.lookup_timeout
+        self._places = asyncio.Semaphore(options.lookups)
+        self._flights: dict[Digest, asyncio.Task[Found]] = {}
+        self._present: LRUCache[Digest, Principal] = LRUCache(options.memory_keys)
+        self._absent: TTLCache[Digest, Absent] = TTLCache(options.absent_keys, options.absent_seconds, timer)
+
+    async def find(self, digest: Digest) -> Found:
+        """See `Resolver`. A call that is cancelled leaves the look-up to the others who wait for it."""
+        try:
+            self._forget_what_changed()
+        except StoreUnavailable as away:
+            return self._unavailable(str(away))
+        if known := self._present.get(digest):
+            self._observer.looked_up("memory", "found")
+            return known
+        if absent := self._absent.get(digest):
+            self._observer.looked_up("memory", "absent")
+            return absent
+        self._observer.looked_up("memory", "miss")
+        return await asyncio.shield(self._flight(digest))
+
+    async def health(self) -> dict[str, str]:
+        """`ok`, `off`, or what is wrong with `sql` and with `redis`; asks both, within their time limits."""
+        redis = "off" if self._redis is None else await self._redis.health()
+        return {"sql": await self._sql_health(), "redis": redis}
+
+    async def _sql_health(self) -> str:
+        try:
+            self._forget_what_changed()
+            async with asyncio.timeout(self._timeout):
+                await self._load(_NOBODY)
+        except StoreUnavailable as away:
+            return str(away)
+        except TimeoutError:
+            return self._too_late()
+        return "ok"
+
+    async def close(self) -> None:
+        """Waits for the look-ups under way, which takes `lookup_timeout` at most."""
+        if self._flights:
+            await asyncio.wait(self._flights.values())
+
+    def _forget_what_changed(self) -> None:
+        for digest in self._journal.catch_up():
+            if digest is None:
+                self._present.clear()
+                self._absent.clear()
+            else:
+                self._present.pop(digest, None)
+                self._absent.pop(digest, None)
+
+    def _flight(self, digest: Digest) -> asyncio.Task[Found]:
+        """The look-up of this digest that is under way, or a new one."""
+        if digest not in self._flights:
+            self._flights[digest] = asyncio.get_running_loop().create_task(self._fly(digest))
+        return self._flights[digest]
+
+    async def _fly(self, digest: Digest) -> Found:
+        try:
+            async with asyncio.timeout(self._timeout), self._places:
+                return await self._look_up(digest)
+        except StoreUnavailable as away:
+            return self._unavailable(str(away))
+        except TimeoutError:
+            return self._unavailable(self._too_late())
+        except Exception:  # noqa: BLE001 (a fault of ours must not read as an answer)
+            _log.exception("looking up a key failed")
+            return self._unavailable("internal error")
+        finally:
+            del self._flights[digest]  # in the step of the last check: nobody joins an answer from before their call
+
+    def _unavailable(self, why: str) -> Unavailable:
+        self._observer.looked_up("sql", "unavailable")
+        return Unavailable(why)
+
+    def _too_late(self) -> str:
+        return f"no answer within {self._timeout} s"
+
+    async def _look_up(self, digest: Digest) -> Found:
+        return await self._from_redis(digest) or await self._from_sql(digest)
+
+    async def _from_redis(self, digest: Digest) -> Found | None:
+        if self._redis is None:
+            return None
+        record = await self._redis.get(digest)
+        if record is None:
+            self._observer.looked_up("redis", "miss")
+            return None
+        if self._journal.is_current(record):
+            return self._keep(record, "redis")
+        self._observer.looked_up("redis", "stale")
+        await self._redis.drop(digest)
+        return None
+
+    async def _from_sql(self, digest: Digest) -> Found:
+        for _ in range(_ROUNDS):
+            record = await self._load(digest)
+            if self._redis is not None and record.key is not None:
+                await self._redis.put(record)
+            if self._journal.is_current(record):  # last: from here to the answer there is no `await`
+                return self._keep(record, "sql")
+            self._observer.looked_up("sql", "stale")
+        raise StoreUnavailable(f"the key changed {_ROUNDS} times while it was read")
+
+    def _keep(self, record: Record, level: Level) -> Found:
+        if record.key is None:
+            absent = self._absent[record.digest] = Absent(record.why)
+            self._observer.looked_up(level, "absent")
+            return absent
+        present = self._present[record.digest] = principal(record.key)
+        self._observer.looked_up(level, "found")
+        return present

@@ -1,0 +1,158 @@
+"""The tables, and what must hold in them whoever writes.
+
+Ids are text that the caller made; times are milliseconds since the epoch. Rows of `keys` are never deleted: a revoked
+key stays as a tombstone, so that its digest can never be taken again and the audit trail can name it.
+
+`changes` tells the resolvers of all processes what they must forget (see `journal`). A row is written in the very
+transaction that changes what a digest resolves to. `digest` NULL means everything. `nonce` is random: two histories
+that have the same numbers, of a database and of its restored backup for instance, are still told apart.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = "1"
+
+# Named constraints, because a migration can only change what it can name.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column of type INTEGER, which holds 64 bits there.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("email_folded", Text, nullable=False, unique=True),
+    Column("platform_admin", Boolean, nullable=False),
+    Column("status", Text, nullable=False),
+    CheckConstraint("status IN ('active', 'disabled', 'deleted')", name="status"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("role", Text, nullable=False),
+    CheckConstraint("role IN ('organization_admin', 'user')", name="role"),
+)
+
+integration_instances = Table(
+    "integration_instances",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("id", "organization_id"),  # what an identity refers to
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("user_id", ForeignKey("users.id")),
+    Column("instance_id", Text),
+    # Both columns, so that no identity reaches into another organization's integration.
+    ForeignKeyConstraint(
+        ["instance_id", "organization_id"], ["integration_instances.id", "integration_instances.organization_id"]
+    ),
+    UniqueConstraint("user_id", "organization_id"),
+    CheckConstraint("kind IN ('user', 'account', 'integration')", name="kind"),
+    CheckConstraint("(kind = 'user') = (user_id IS NOT NULL)", name="user"),
+    CheckConstraint("(kind = 'integration') = (instance_id IS NOT NULL)", name="instance"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("identity_id", ForeignKey("identities.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("category", Text),
+    Column("policy", Text),
+    Column("start", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("revoked_by", Text),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("length(digest) = 64 AND digest = lower(digest)", name="digest"),
+    CheckConstraint("id <> identity_id", name="id"),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", _Serial, primary_key=True),
+    Column("nonce", BigInteger, nullable=False),
+    Column("digest", Text),
+    Column("version", Integer),
+    Index(None, "digest", "seq"),
+    sqlite_autoincrement=True,  # a number is never used again, not even that of a deleted newest row
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("organization_id", Text),
+    Column("event", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Index(None, "organization_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+logins = Table(
+    "logins",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("identity_id", ForeignKey("identities.id"), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    CheckConstraint("length(digest) = 64 AND digest = lower(digest)", name="digest"),
+)

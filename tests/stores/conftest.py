@@ -1,0 +1,162 @@
+"""A database of the test's own, keys in it, and other processes that work on it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gateway
+from gateway.keys import Digest, Identity, Key, Kind, digest
+from gateway.stores import Level, Organization, Outcome, RedisFault, Registry, Store, StoreOptions, create, open_store
+
+SECRETS = itertools.count()
+
+
+@dataclass
+class Seen:
+    """What an observer was told, and a clock that stands still until a test moves it."""
+
+    looked_up_: Counter[tuple[Level, Outcome]] = field(default_factory=Counter)
+    faults: list[RedisFault] = field(default_factory=list)
+    clock: float = 0.0
+
+    def looked_up(self, level: Level, outcome: Outcome) -> None:
+        self.looked_up_[level, outcome] += 1
+
+    def redis_failed(self, fault: RedisFault) -> None:
+        self.faults.append(fault)
+
+    def timer(self) -> float:
+        return self.clock
+
+    def take(self) -> dict[tuple[Level, Outcome], int]:
+        """What was looked up since the last time."""
+        counts, self.looked_up_ = dict(self.looked_up_), Counter()
+        return counts
+
+
+@dataclass
+class Opened:
+    store: Store
+    seen: Seen
+    options: StoreOptions
+
+    @property
+    def registry(self) -> Registry:
+        return self.store.registry
+
+    async def find(self, digest: Digest) -> Any:
+        return await self.store.resolver.find(digest)
+
+    async def new_key(self, **changed: Any) -> tuple[Key, Digest]:
+        """A live account key in the organization `acme`."""
+        number = next(SECRETS)
+        identity = Identity(f"identity-{number}", Kind.ACCOUNT, "acme")
+        policy = '{"permissions": [{"effect": "ALLOW", "actions": ["*"], "resources": ["*"]}]}'
+        key = Key(f"key-{number}", identity, "a key", None, policy, "gwa_1234", 1_000, None, None, None)
+        key = replace(key, **changed)
+        taken = digest(f"secret {number} of process {os.getpid()}")
+        async with self.registry.change() as change:
+            if await change.organization("acme") is None:
+                await change.add_organization(Organization("acme", "Acme"))
+            await change.add_identity(key.identity)
+            await change.add_key(key, taken)
+        return key, taken
+
+    async def revoke(self, key: Key) -> None:
+        async with self.registry.change() as change:
+            await change.revoke_key(key.id, at=2_000, by="operator")
+
+
+@pytest.fixture
+def unknown() -> Digest:
+    """A digest that no key has, in no test."""
+    return digest(f"nobody's secret {next(SECRETS)} of process {os.getpid()}")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway ?%20#.db"  # whatever a folder may be called
+    create(path)
+    return path
+
+
+Open = Callable[..., Awaitable[Opened]]
+
+
+@pytest.fixture
+async def opened(path: Path) -> AsyncIterator[Open]:
+    """Opens stores on the database, each as another process would; the options can be changed by name."""
+    async with AsyncExitStack() as stores:
+
+        async def open_(**changed: Any) -> Opened:
+            return await stores.enter_async_context(_open(StoreOptions(**{"path": path} | changed)))
+
+        yield open_
+
+
+@asynccontextmanager
+async def _open(options: StoreOptions) -> AsyncIterator[Opened]:
+    seen = Seen()
+    async with open_store(options, observer=seen, timer=seen.timer) as store:
+        yield Opened(store, seen, options)
+
+
+@pytest.fixture
+def opening() -> Callable[[StoreOptions], AbstractAsyncContextManager[Opened]]:
+    """For tests that close a store themselves."""
+    return _open
+
+
+_SCRIPT = """
+import asyncio, sys
+from pathlib import Path
+from gateway.keys import Identity, Key, Kind, digest
+from gateway.stores import AuditEvent, StoreOptions, open_store
+
+{act}
+
+async def main():
+    async with open_store(StoreOptions(Path(sys.argv[1]))) as store:
+        await act(store, *sys.argv[2:])
+
+asyncio.run(main())
+"""
+
+Elsewhere = Callable[..., Awaitable[asyncio.subprocess.Process]]
+
+
+@pytest.fixture
+async def elsewhere(path: Path) -> AsyncIterator[Elsewhere]:
+    """Starts another process that runs `async def act(store, *arguments)` on the same database."""
+    started = []
+
+    async def start(act: str, *arguments: str) -> asyncio.subprocess.Process:
+        environment = os.environ | {"PYTHONPATH": str(Path(gateway.__file__).parents[1])}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _SCRIPT.format(act=act),
+            str(path),
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

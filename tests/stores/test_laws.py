@@ -1,0 +1,111 @@
+"""The law of the resolver: whatever was done before, in whatever order and by whom, an answer is what the database
+says; and an answer that took a while is what it said at some moment meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.keys import Identity, Key, Kind, Principal, digest
+from gateway.stores import Absent, Organization, StoreOptions, create, open_store
+
+WHO = st.sampled_from([0, 1])
+WHICH = st.sampled_from([0, 1, 2])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("find"), WHO, WHICH),
+        st.tuples(st.just("call"), WHO, WHICH),
+        st.tuples(st.just("turn"), WHO, WHICH),
+        st.tuples(st.just("make"), WHO, WHICH),
+        st.tuples(st.just("revoke"), WHO, WHICH),
+        st.tuples(st.just("save redis"), WHO, WHICH),
+        st.tuples(st.just("put back"), WHO, WHICH),
+    ),
+    min_size=5,
+    max_size=40,
+)
+
+
+class World:
+    """Two processes' stores on one database and one Redis, and what is true of each of three digests."""
+
+    def __init__(self, stores, raw, run) -> None:
+        self.stores = stores
+        self.raw = raw
+        self.run = run
+        self.digests = [digest(f"{run} {which}") for which in range(3)]
+        self.truths = [["unknown"] for _ in range(3)]
+        self.saved = {}
+        self.calls = []
+
+    async def do(self, what, who, which):
+        its = self.digests[which]
+        name = f"gateway:key:{its}"
+        match what:
+            case "find":
+                assert told(await self.stores[who].resolver.find(its)) == self.truths[which][-1]
+            case "call":
+                call = asyncio.ensure_future(self.stores[who].resolver.find(its))
+                self.calls.append((call, which, len(self.truths[which]) - 1))
+                await asyncio.sleep(0)
+            case "turn":
+                await asyncio.sleep(0.0005)
+            case "make" if self.truths[which][-1] == "unknown":
+                await self.make(self.stores[who], which, its)
+                self.truths[which].append("live")
+            case "revoke" if self.truths[which][-1] == "live":
+                async with self.stores[who].registry.change() as change:
+                    await change.revoke_key(f"key-{which}", at=1, by="operator")
+                self.truths[which].append("revoked")
+            case "save redis":
+                self.saved[name] = self.raw.get(name) or self.saved.get(name)
+            case "put back":
+                if self.saved.get(name):
+                    self.raw.set(name, self.saved[name])
+
+    async def make(self, store, which, its):
+        identity = Identity(f"identity-{which}", Kind.ACCOUNT, "acme")
+        async with store.registry.change() as change:
+            await change.add_identity(identity)
+            await change.add_key(Key(f"key-{which}", identity, "", None, None, "", 1, None, None, None), its)
+
+    async def finish(self):
+        for call, which, since in self.calls:
+            assert told(await call) in self.truths[which][since:]
+        for which, its in enumerate(self.digests):
+            for store in self.stores:
+                assert told(await store.resolver.find(its)) == self.truths[which][-1]
+
+
+def told(found):
+    match found:
+        case Principal():
+            return "live"
+        case Absent(why):
+            return why
+        case _:
+            return found
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS)
+def test_an_answer_is_what_the_database_says(redis_url, steps):
+    asyncio.run(play(redis_url, steps))
+
+
+async def play(redis_url, steps):
+    with tempfile.TemporaryDirectory() as folder, redis.Redis.from_url(redis_url) as raw:
+        options = StoreOptions(Path(folder) / "gateway.db", redis_url=redis_url, memory_keys=2, catch_up_rows=2)
+        create(options.path)
+        async with open_store(options) as one, open_store(options) as two:
+            async with one.registry.change() as change:
+                await change.add_organization(Organization("acme", "Acme"))
+            world = World([one, two], raw, folder)
+            for step in steps:
+                await world.do(*step)
+            await world.finish()

@@ -1,0 +1,479 @@
+"""The registry over SQLite: what it keeps, what it refuses, and what is left when something ends in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from gateway.keys import Identity, Key, Kind, Principal, Role, digest
+from gateway.stores import AuditEvent, Conflict, IntegrationInstance, Organization, StoreUnavailable, create
+
+ACME = Organization("acme", "Acme")
+EVE = Identity("identity-eve", Kind.USER, "acme", user="eve", role=Role.USER)
+AWS = IntegrationInstance("instance-1", "acme", "AWS production")
+
+
+def dump(path):
+    """All rows of all tables."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def key_of(identity: Identity, name: str = "a key") -> Key:
+    return Key(f"key of {identity.id}", identity, name, "ci", None, "gwu_1234", 5, "identity-eve", 9, None)
+
+
+async def add_eve(change, *, platform_admin=False):
+    await change.add_organization(ACME)
+    await change.add_user("eve", "Eve@Example.com", platform_admin=platform_admin)
+    await change.add_member("eve", "acme", Role.USER)
+    await change.add_identity(EVE)
+
+
+async def audited(registry, act):
+    """A change that writes an audit event first, and then does what is to fail."""
+    async with registry.change() as change:
+        await change.audit(AuditEvent(1, "operator", None, "attempt", "something"))
+        await act(change)
+
+
+# --- what is kept -------------------------------------------------------------------------------------------------
+
+
+async def test_keys_of_every_kind_come_back_as_they_were_given(opened):
+    registry = (await opened()).registry
+    account = Identity("identity-account", Kind.ACCOUNT, "acme")
+    integration = Identity("identity-aws", Kind.INTEGRATION, "acme", integration_instance="instance-1")
+    given = [key_of(EVE), replace(key_of(account), policy='{ "permissions":\n[] }'), key_of(integration)]
+
+    async with registry.change() as change:
+        await add_eve(change)
+        await change.add_integration_instance(AWS)
+        await change.add_identity(account)
+        await change.add_identity(integration)
+        for key in given:
+            await change.add_key(key, digest(key.id))
+
+    assert [await registry.key(key.id) for key in given] == given
+    assert await registry.key("nobody's") is None
+
+
+async def test_keys_are_listed_oldest_first_with_tombstones_and_by_organization(opened):
+    store = await opened()
+    late, _ = await store.new_key(created_at=30, id="a")
+    early, _ = await store.new_key(created_at=10, id="c")
+    same, _ = await store.new_key(created_at=10, id="b")
+    async with store.registry.change() as change:
+        await change.add_organization(Organization("other", "Other"))
+    foreign, _ = await store.new_key(identity=Identity("foreign", Kind.ACCOUNT, "other"), created_at=20)
+    await store.revoke(early)
+
+    in_acme = await store.registry.keys("acme")
+
+    assert [key.id for key in in_acme] == [same.id, early.id, late.id]
+    assert in_acme[1] == replace(early, revoked_at=2_000, version=2)
+    assert [key.id for key in await store.registry.keys(None)] == [same.id, early.id, foreign.id, late.id]
+    assert await store.registry.keys("nobody") == ()
+
+
+async def test_organizations_and_instances_are_read_within_the_change_that_adds_them(opened):
+    registry = (await opened()).registry
+    async with registry.change() as change:
+        assert await change.organization("acme") is None
+        await change.add_organization(ACME)
+        await change.add_integration_instance(AWS)
+        assert await change.organization("acme") == ACME
+        assert await change.integration_instance("instance-1") == AWS
+        assert await change.integration_instance("instance-2") is None
+
+    assert await registry.organizations() == (ACME,)
+
+
+async def test_a_user_is_found_by_email_in_whatever_letter_case(opened):
+    registry = (await opened()).registry
+    async with registry.change() as change:
+        await add_eve(change)
+
+    assert await registry.user_identity("EVE@EXAMPLE.COM", "acme") == EVE
+    assert await registry.user_identity("eve@example.com", "other") is None
+    assert await registry.user_identity("adam@example.com", "acme") is None
+
+
+async def test_a_platform_administrator_is_one_everywhere(opened):
+    registry = (await opened()).registry
+    async with registry.change() as change:
+        await add_eve(change, platform_admin=True)
+
+    found = await registry.user_identity("eve@example.com", "acme")
+
+    assert found == replace(EVE, role=Role.PLATFORM_ADMIN)
+
+
+async def test_a_membership_given_again_wakes_the_users_keys_at_once(opened):
+    store = await opened()
+    async with store.registry.change() as change:
+        await change.add_organization(ACME)
+        await change.add_user("eve", "eve@example.com", platform_admin=False)
+        await change.add_identity(EVE)
+        await change.add_key(key_of(EVE), digest("hers"))
+    assert (await store.find(digest("hers"))).why == "the owner is not a member"
+
+    async with store.registry.change() as change:
+        await change.add_member("eve", "acme", Role.ORGANIZATION_ADMIN)
+
+    assert (await store.find(digest("hers"))).identity.role == Role.ORGANIZATION_ADMIN
+
+
+async def test_a_disabled_owner_has_no_live_keys_and_no_logins(opened, path):
+    store = await opened()
+    async with store.registry.change() as change:
+        await add_eve(change)
+        await change.add_key(key_of(EVE), digest("hers"))
+        await change.add_login(digest("code"), EVE.id, expires_at=100)
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE users SET status = 'disabled'")
+
+    assert (await store.find(digest("hers"))).why == "the owner is not active"
+    async with store.registry.change() as change:
+        assert await change.use_login(digest("code"), now=1) is None
+
+
+# --- ending -------------------------------------------------------------------------------------------------------
+
+
+async def test_revoking_twice_keeps_the_first_time_and_writes_one_change(opened, path):
+    store = await opened()
+    key, _ = await store.new_key()
+    async with store.registry.change() as change:
+        await change.revoke_key(key.id, at=10, by="first")
+        await change.revoke_key(key.id, at=20, by="second")
+    after_one = dump(path)
+    async with store.registry.change() as change:
+        await change.revoke_key(key.id, at=30, by="third")
+        await change.revoke_key("nobody's", at=30, by="third")
+
+    assert await store.registry.key(key.id) == replace(key, revoked_at=10, version=2)
+    assert dump(path) == after_one
+
+
+async def test_a_revoked_keys_digest_is_taken_for_ever(opened):
+    store = await opened()
+    key, its = await store.new_key()
+    await store.revoke(key)
+
+    with pytest.raises(Conflict):
+        await audited(store.registry, lambda change: change.add_key(replace(key, id="heir"), its))
+
+    assert (await store.find(its)).why == "revoked"
+
+
+async def test_a_login_is_used_once_and_in_time(opened):
+    registry = (await opened()).registry
+    async with registry.change() as change:
+        await add_eve(change)
+        for code in ("once", "late"):
+            await change.add_login(digest(code), EVE.id, expires_at=100)
+
+    async with registry.change() as change:
+        assert await change.use_login(digest("late"), now=100) is None
+        assert await change.use_login(digest("unknown"), now=1) is None
+        assert await change.use_login(digest("once"), now=99) == EVE
+        assert await change.use_login(digest("once"), now=99) is None
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+
+TAKEN = {
+    "an organization": lambda change: change.add_organization(Organization("acme", "Another")),
+    "an address": lambda change: change.add_user("adam", "eve@EXAMPLE.com", platform_admin=False),
+    "a user": lambda change: change.add_user("eve", "adam@example.com", platform_admin=False),
+    "a membership": lambda change: change.add_member("eve", "acme", Role.ORGANIZATION_ADMIN),
+    "a user's identity": lambda change: change.add_identity(replace(EVE, id="second")),
+    "a key": lambda change: change.add_key(key_of(EVE), digest("new")),
+    "a digest": lambda change: change.add_key(replace(key_of(EVE), id="new"), digest("hers")),
+    "a login": lambda change: change.add_login(digest("code"), EVE.id, expires_at=200),
+}
+
+
+@pytest.mark.parametrize("again", TAKEN.values(), ids=TAKEN)
+async def test_what_is_taken_is_a_conflict_that_leaves_no_row(opened, path, again):
+    registry = (await opened()).registry
+    async with registry.change() as change:
+        await add_eve(change)
+        await change.add_key(key_of(EVE), digest("hers"))
+        await change.add_login(digest("code"), EVE.id, expires_at=100)
+    before = dump(path)
+
+    with pytest.raises(Conflict) as refused:
+        await audited(registry, again)
+
+    assert dump(path) == before
+    assert digest("hers") not in str(refused.value)
+
+
+WRONG = {
+    "a member who is nobody": lambda change: change.add_member("nobody", "acme", Role.USER),
+    "a member of nothing": lambda change: change.add_member("eve", "nowhere", Role.USER),
+    "a platform role in one organization": lambda change: change.add_member("eve", "second", Role.PLATFORM_ADMIN),
+    "an identity of nothing": lambda change: change.add_identity(Identity("new", Kind.ACCOUNT, "nowhere")),
+    "an account with a user": lambda change: change.add_identity(Identity("new", Kind.ACCOUNT, "acme", user="eve")),
+    "a user without one": lambda change: change.add_identity(Identity("new", Kind.USER, "acme")),
+    "an integration without one": lambda change: change.add_identity(Identity("new", Kind.INTEGRATION, "acme")),
+    "another organization's integration": lambda change: change.add_identity(
+        Identity("new", Kind.INTEGRATION, "second", integration_instance="instance-1")
+    ),
+    "a key named like its identity": lambda change: change.add_key(replace(key_of(EVE), id=EVE.id), digest("new")),
+    "a key of nobody": lambda change: change.add_key(key_of(replace(EVE, id="nobody")), digest("new")),
+    "an upper-case digest": lambda change: change.add_key(replace(key_of(EVE), id="new"), digest("new").upper()),
+    "a short digest": lambda change: change.add_key(replace(key_of(EVE), id="new"), digest("new")[:63]),
+    "a login of nobody": lambda change: change.add_login(digest("code"), "nobody", expires_at=100),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+async def test_what_contradicts_the_rest_is_refused_and_leaves_no_row(opened, path, wrong):
+    registry = (await opened()).registry
+    async with registry.change() as change:
+        await add_eve(change)
+        await change.add_organization(Organization("second", "Second"))
+        await change.add_integration_instance(AWS)
+    before = dump(path)
+
+    with pytest.raises(ValueError, match="contradicts the rest"):
+        await audited(registry, wrong)
+
+    assert dump(path) == before
+
+
+# --- audit --------------------------------------------------------------------------------------------------------
+
+
+async def test_audit_events_come_newest_first_and_by_organization(opened):
+    registry = (await opened()).registry
+    events = [
+        AuditEvent(1, "operator", None, "organization.created", "acme", (("name", "Ācme"), ("region", "eu"))),
+        AuditEvent(2, "operator", "acme", "key.created", "key-1"),
+        AuditEvent(2, "eve", "acme", "key.revoked", "key-1", (("reason", 'a "quoted" one'),)),
+        AuditEvent(3, "eve", "other", "key.created", "key-2"),
+    ]
+    async with registry.change() as change:
+        for event in events:
+            await change.audit(event)
+
+    assert await registry.audit_events(None, limit=10) == tuple(reversed(events))
+    assert await registry.audit_events("acme", limit=10) == (events[2], events[1])
+    assert await registry.audit_events(None, limit=1) == (events[3],)
+
+
+# --- ending in the middle -----------------------------------------------------------------------------------------
+
+ADD = """
+async def act(store, name, ending):
+    async with store.registry.change() as change:
+        identity = Identity(name, Kind.ACCOUNT, "acme")
+        await change.add_identity(identity)
+        key = Key("key-" + name, identity, "a key", None, None, "gwa_1234", 1, None, None, None)
+        await change.add_key(key, digest(name))
+        await change.audit(AuditEvent(1, "operator", "acme", "key.created", key.id))
+        if ending == "inside":
+            print("inside", flush=True)
+            await asyncio.sleep(3600)
+    print("after", flush=True)
+    await asyncio.sleep(3600)
+"""
+
+ADD_MANY = """
+async def act(store, name, count):
+    for number in range(int(count)):
+        async with store.registry.change() as change:
+            identity = Identity(f"{name}-{number}", Kind.ACCOUNT, "acme")
+            await change.add_identity(identity)
+            key = Key(f"key-{name}-{number}", identity, "a key", None, None, "gwa_1234", 1, None, None, None)
+            await change.add_key(key, digest(key.id))
+            await change.audit(AuditEvent(1, "operator", "acme", "key.created", key.id))
+"""
+
+
+async def test_an_exception_rolls_everything_back(opened, path):
+    store = await opened()
+    before = dump(path)
+
+    async def change_ones_mind(change):
+        await add_eve(change)
+        await change.add_key(key_of(EVE), digest("hers"))
+        raise RuntimeError("changed my mind")
+
+    with pytest.raises(RuntimeError, match="changed my mind"):
+        await audited(store.registry, change_ones_mind)
+
+    assert dump(path) == before
+
+
+async def test_a_cancelled_change_leaves_no_row_and_no_lock(opened, path):
+    store = await opened()
+    before = dump(path)
+    inside = asyncio.Event()
+
+    async def never_end(change):
+        await add_eve(change)
+        inside.set()
+        await asyncio.sleep(3600)
+
+    task = asyncio.ensure_future(audited(store.registry, never_end))
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert dump(path) == before
+    await store.new_key()
+
+
+async def test_a_change_cancelled_while_it_waits_for_another_process_takes_no_lock_later(opened, path):
+    store = await opened()
+    await store.new_key()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        task = asyncio.ensure_future(store.new_key())
+        await asyncio.sleep(0.05)  # it waits for the lock by now; if not, the test still holds
+        task.cancel()
+        other.execute("COMMIT")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    await store.new_key()
+    assert len(await store.registry.keys("acme")) == 2
+
+
+@pytest.mark.parametrize(("ending", "kept"), [("inside", False), ("after", True)])
+async def test_a_killed_writer_leaves_the_old_or_the_new_state(opened, path, elsewhere, ending, kept):
+    store = await opened()
+    await store.new_key()
+    before = dump(path)
+    process = await elsewhere(ADD, "late", ending)
+    assert (await process.stdout.readline()).strip() == ending.encode()
+
+    process.kill()
+    await process.wait()
+
+    assert (await store.registry.key("key-late") is not None) == kept
+    assert (len(await store.registry.audit_events("acme", limit=10)) == 1) == kept
+    assert isinstance(await store.find(digest("late")), Principal) == kept
+    assert (dump(path) == before) != kept
+    await store.new_key()
+
+
+async def test_two_processes_that_write_at_once_lose_nothing(opened, path, elsewhere):
+    store = await opened()
+    await store.new_key()
+    processes = [await elsewhere(ADD_MANY, name, "15") for name in ("one", "two")]
+    mine = [await store.new_key() for _ in range(10)]
+    assert [await process.wait() for process in processes] == [0, 0]
+
+    keys = {key.id for key in await store.registry.keys("acme")}
+    expected = {f"key-{name}-{number}" for name in ("one", "two") for number in range(15)}
+    assert expected | {key.id for key, _ in mine} <= keys
+    assert len(await store.registry.audit_events("acme", limit=1_000)) == 30
+    with closing(sqlite3.connect(path)) as raw:
+        numbers = [seq for (seq,) in raw.execute("SELECT seq FROM changes ORDER BY seq")]
+    assert numbers == list(range(1, len(keys) + 2))
+
+
+async def test_two_revocations_at_once_are_one(opened, path):
+    one, two = await opened(), await opened()
+    key, _ = await one.new_key()
+
+    async def revoke(store, at):
+        async with store.registry.change() as change:
+            if (await change.key(key.id)).revoked_at is None:
+                await change.revoke_key(key.id, at=at, by="operator")
+                await change.audit(AuditEvent(at, "operator", "acme", "key.revoked", key.id))
+
+    await asyncio.gather(revoke(one, 1), revoke(two, 2), revoke(one, 3))
+
+    (event,) = await one.registry.audit_events("acme", limit=10)
+    assert (await one.registry.key(key.id)).revoked_at == event.at
+
+
+async def test_a_lock_that_is_not_let_go_is_unavailable_and_keeps_nothing(opened, path):
+    store = await opened(sql_wait=0.05)
+    key, its = await store.new_key()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="database is locked"):
+            await store.revoke(key)
+        assert (await store.find(its)).key_id == key.id
+        other.execute("ROLLBACK")
+    await store.revoke(key)
+
+
+async def test_a_change_that_does_not_end_holds_up_others_but_no_look_up(opened):
+    store = await opened(sql_wait=0.05, sql_connections=2)
+    key, its = await store.new_key()
+
+    async with store.registry.change() as change:
+        await change.revoke_key(key.id, at=1, by="operator")
+        with pytest.raises(StoreUnavailable, match="another change did not end"):
+            await store.new_key()
+        assert (await store.find(its)).key_id == key.id  # not committed yet
+
+    assert (await store.find(its)).why == "revoked"
+
+
+async def test_a_change_is_not_written_into_another_file_at_the_same_path(opened, path, tmp_path):
+    store = await opened()
+    path.rename(tmp_path / "aside.db")
+    create(path)
+
+    with pytest.raises(StoreUnavailable, match="was replaced"):
+        await store.new_key()
+
+    assert await (await opened()).registry.organizations() == ()
+
+
+async def test_a_change_to_a_file_that_is_replaced_meanwhile_is_not_acknowledged(opened, path, tmp_path):
+    store = await opened()
+    key, _ = await store.new_key()
+
+    async def revoke_in_vain(change):
+        await change.revoke_key(key.id, at=1, by="operator")
+        path.rename(tmp_path / "aside.db")
+
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        await audited(store.registry, revoke_in_vain)
+
+
+async def test_a_database_without_its_tables_is_unavailable(opened, path):
+    store = await opened()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("ALTER TABLE audit_events RENAME TO lost")
+
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        await store.registry.audit_events(None, limit=1)
+
+
+async def test_what_is_acknowledged_is_on_the_disk(opened):
+    store = await opened()
+
+    async with store.registry._engine.connect() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar() == 2  # FULL
+
+
+# --- secrets ------------------------------------------------------------------------------------------------------
+
+
+async def test_errors_name_no_digest_and_no_address(opened, path):
+    store = await opened()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE logins")
+
+    with pytest.raises(StoreUnavailable) as away:
+        async with store.registry.change() as change:
+            await change.use_login(digest("code"), now=1)
+
+    assert digest("code") not in f"{away.value} {away.value.__cause__}"
