@@ -1,0 +1,106 @@
+"""Two organizations with people in them, in a real database; callers are what the real resolver makes of their keys."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.control.logins import LoginOptions, Logins
+from gateway.control.minting import Issued
+from gateway.control.tokens import NewKey, TokenOptions, Tokens
+from gateway.keys import Identity, Kind, Operator, Principal, Role, digest
+from gateway.stores import Absent, IntegrationInstance, Organization, Store, StoreOptions, create, open_store
+
+
+@dataclass
+class Clock:
+    """Milliseconds since the epoch, moved by hand."""
+
+    now: int = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Platform:
+    """The control plane over an open store, and the ways of the tests to look at it from outside."""
+
+    store: Store
+    clock: Clock
+    tokens: Tokens
+    logins: Logins
+    path: Path
+
+    async def caller(self, issued: Issued | str) -> Principal:
+        """Whom the data plane takes the bearer of a secret for."""
+        found = await self.find(issued)
+        assert isinstance(found, Principal)
+        return found
+
+    async def find(self, issued: Issued | str) -> object:
+        return await self.store.resolver.find(digest(issued if isinstance(issued, str) else issued.secret))
+
+    async def is_dead(self, issued: Issued) -> bool:
+        return isinstance(await self.find(issued), Absent)
+
+    async def user(self, name: str, organization: str, role: Role) -> Principal:
+        """A new user, by a key of theirs."""
+        identity = Identity(f"{name}@{organization}", Kind.USER, organization, user=name, role=role)
+        async with self.store.registry.change() as change:
+            await change.add_user(name, f"{name}@example.com", platform_admin=role is Role.PLATFORM_ADMIN)
+            await change.add_member(name, organization, Role.USER if role is Role.PLATFORM_ADMIN else role)
+            await change.add_identity(identity)
+        return await self.caller(await self.tokens.create_user_key(Operator(), NewKey(name), owner=identity))
+
+    async def audited(self) -> list[str]:
+        return [event.event for event in await self.store.registry.audit_events(None, limit=1000)]
+
+
+@pytest.fixture
+async def empty(tmp_path: Path) -> AsyncIterator[Platform]:
+    """An installation that nobody has founded yet."""
+    clock = Clock()
+    create(tmp_path / "gateway.db")
+    async with open_store(StoreOptions(tmp_path / "gateway.db")) as store:
+        tokens = Tokens(store.registry, TokenOptions(), clock, secrets.token_bytes)
+        logins = Logins(store.registry, LoginOptions(), clock, secrets.token_bytes)
+        yield Platform(store, clock, tokens, logins, tmp_path / "gateway.db")
+
+
+@pytest.fixture
+async def platform(empty: Platform) -> Platform:
+    """Organizations `acme` and `globex`, each with an integration instance: `github-1`, `github-2`."""
+    async with empty.store.registry.change() as change:
+        for organization, instance in (("acme", "github-1"), ("globex", "github-2")):
+            await change.add_organization(Organization(organization, organization.title()))
+            await change.add_integration_instance(IntegrationInstance(instance, organization, "GitHub"))
+    return empty
+
+
+@pytest.fixture
+async def admin(platform: Platform) -> Principal:
+    """The administrator of acme."""
+    return await platform.user("ann", "acme", Role.ORGANIZATION_ADMIN)
+
+
+@pytest.fixture
+async def stranger(platform: Platform) -> Principal:
+    """The administrator of globex."""
+    return await platform.user("bob", "globex", Role.ORGANIZATION_ADMIN)
+
+
+@pytest.fixture
+async def user(platform: Platform) -> Principal:
+    """A plain user of acme."""
+    return await platform.user("uli", "acme", Role.USER)
+
+
+@pytest.fixture
+async def root(platform: Platform) -> Principal:
+    """The platform administrator, a member of acme."""
+    return await platform.user("pat", "acme", Role.PLATFORM_ADMIN)
