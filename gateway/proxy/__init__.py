@@ -1,0 +1,38 @@
+"""The data plane: handler, upstream connections, streaming; and the ops listener."""
+
+from gateway.proxy.context import Deps, Executed, ProxyOptions
+from gateway.proxy.decisions import DecisionLog, DecisionOptions
+from gateway.proxy.handler import Handler
+from gateway.proxy.identity import Identities, IdentityOptions
+from gateway.proxy.jobs import Jobs
+from gateway.proxy.line import Binding
+from gateway.proxy.ops import Health, Ops, OpsOptions
+from gateway.proxy.pages import PageOptions, Pages
+from gateway.proxy.seals import Seals
+from gateway.proxy.server import Listener, ListenerOptions, listening
+from gateway.proxy.upstream import UpstreamOptions, Upstreams, reachable
+
+__all__ = [
+    "Binding",
+    "DecisionLog",
+    "DecisionOptions",
+    "Deps",
+    "Executed",
+    "Handler",
+    "Health",
+    "Identities",
+    "IdentityOptions",
+    "Jobs",
+    "Listener",
+    "ListenerOptions",
+    "Ops",
+    "OpsOptions",
+    "PageOptions",
+    "Pages",
+    "ProxyOptions",
+    "Seals",
+    "UpstreamOptions",
+    "Upstreams",
+    "listening",
+    "reachable",
+]

@@ -1,0 +1,113 @@
+"""The one place where a refusal becomes an answer, in the shape of its face.
+
+    REST      status of the reason    {"error": {"code", "reason", "message", "requestId"}}
+    GraphQL   200 for what a key may not do, else the status of the reason
+              {"data": null, "errors": [{"message", "extensions": {"code", "reason", "requestId"}}]}
+
+`code` is coarse, one for each status, in the words that clients of the platform know; `reason` is ours and stable.
+Why 200: the official clients repeat a 403 for nine seconds or for ever, and show an `errors` member at once.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from gateway.authz import Face, route_of
+from gateway.http1 import STATUS, Headers, Reason, Refusal, Reply
+
+CODES: dict[int, str] = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    408: "REQUEST_TIMEOUT",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    500: "INTERNAL_ERROR",
+    502: "BAD_GATEWAY",
+    503: "SERVICE_UNAVAILABLE",
+    504: "GATEWAY_TIMEOUT",
+}
+"""`error.code` and `extensions.code` by status."""
+
+TRIGGERS = ("429", "not found", "does not exist", "could not find")
+"""Words in a GraphQL message that clients act on: the Python client takes "429" for a rate limit and tries again, the
+Terraform provider takes the others for a deletion, forgets the resource and makes it a second time."""
+
+_RETRY: Headers = ((b"retry-after", b"1"),)
+"""Seconds to wait when we are short of something; stores come back within moments or not at all."""
+
+_PLAIN = "the gateway refused this call; `reason` says why"
+_INVALID_KEY = "the API key is not valid"
+_REALM = b'Bearer realm="gateway"'
+_CHALLENGES: dict[Reason, bytes] = {
+    # RFC 6750, section 3.1: a call that carried no credential gets no error code
+    Reason.NO_CREDENTIAL: _REALM,
+    Reason.INVALID_KEY: _REALM + b', error="invalid_token"',
+    Reason.TWO_CREDENTIALS: _REALM + b', error="invalid_request"',
+}
+
+
+def answered(value: Any, call_id: str, *, status: int = 200) -> Reply:
+    """A JSON answer of our own."""
+    return _reply(status, value, call_id, _RETRY if status == HTTPStatus.SERVICE_UNAVAILABLE else ())
+
+
+def refused(refusal: Refusal, call_id: str, path: str) -> Reply:
+    """The answer to a refused call; `path` decides in whose words, and may be one that no route has."""
+    route = route_of(path)
+    methods = route.methods if route is not None else frozenset[str]()
+    hints = _hints(refusal.reason, methods)
+    if route is None or route.face is Face.REST:
+        return _reply(refusal.status, _rest_error(refusal, call_id), call_id, hints)
+    status = 200 if refusal.status == HTTPStatus.FORBIDDEN else refusal.status
+    return _reply(status, graphql_error(refusal, call_id), call_id, hints)
+
+
+def headers(call_id: str) -> Headers:
+    """The headers of every JSON answer of our own."""
+    return (
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"x-request-id", call_id.encode()),
+    )
+
+
+def encoded(value: Any) -> bytes:
+    """JSON in ASCII, whatever a caller made us quote."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _reply(status: int, value: Any, call_id: str, more: Headers = ()) -> Reply:
+    return Reply(status, encoded(value), headers(call_id) + more)
+
+
+def graphql_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
+    """A GraphQL answer that is one refusal: a whole body, or one element of a batch."""
+    message = _message(refusal)
+    if any(trigger in message.lower() for trigger in TRIGGERS):
+        message = _PLAIN  # a resource's name may hold any of the words
+    extensions = {"code": CODES[refusal.status], "reason": refusal.reason, "requestId": call_id}
+    return {"data": None, "errors": [{"message": message, "extensions": extensions}]}
+
+
+def _rest_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
+    members = {"code": CODES[refusal.status], "reason": refusal.reason}
+    return {"error": members | {"message": _message(refusal), "requestId": call_id}}
+
+
+def _message(refusal: Refusal) -> str:
+    """An unusable key is refused in one sentence, whether it is garbage, unknown, expired or revoked."""
+    return _INVALID_KEY if refusal.reason is Reason.INVALID_KEY else refusal.message
+
+
+def _hints(reason: Reason, methods: frozenset[str]) -> Headers:
+    """The headers that tell a client what it could do instead."""
+    if challenge := _CHALLENGES.get(reason):
+        return ((b"www-authenticate", challenge),)
+    if reason is Reason.METHOD_NOT_ALLOWED:
+        return ((b"allow", ", ".join(sorted(methods)).encode()),)
+    return _RETRY if STATUS[reason] == HTTPStatus.SERVICE_UNAVAILABLE else ()

@@ -1,0 +1,164 @@
+"""What Prometheus may read. Every label has a closed set of values: routes have names, never paths; no key, no query.
+
+Names and units follow the Prometheus naming practices: base units, `_total`, `_seconds`, `_info`.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from gateway import __version__
+from gateway.http1 import Reason
+from gateway.http1.front import METHODS
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Seconds. Those of OpenTelemetry's HTTP conventions begin at 5 ms, which is above what the gateway adds to a call."""
+
+
+class Outcome(StrEnum):
+    """How a call ended."""
+
+    FORWARDED = "forwarded"
+    """The upstream's answer was passed on."""
+    NARROWED = "narrowed"
+    """The upstream's answer to a narrowed query was checked and passed on."""
+    ANSWERED = "answered"
+    """The gateway itself answered."""
+    BATCH = "batch"
+    """A GraphQL array whose elements ended in several ways."""
+    REFUSED = "refused"
+    FAILED = "failed"
+    """An upstream, a store or the gateway itself could not do its part."""
+    CANCELLED = "cancelled"
+    """The client left first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call ended; status 0 stands for one that was never answered."""
+
+    method: str
+    status: int
+    outcome: Outcome
+    reason: Reason | None
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own. It is the `Observer` of the stores, too."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "gateway_requests",
+            "Calls by how they ended; `reason` is empty unless refused or failed.",
+            ("route", "method", "code", "outcome", "reason"),
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "gateway_request_duration_seconds",
+            "From the head of a call to the end of its answer.",
+            ("route",),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._overhead = Histogram(
+            "gateway_overhead_seconds",
+            "From the head of a call to the head of its answer, without the time spent waiting for upstreams.",
+            ("route",),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._upstream = Histogram(
+            "gateway_upstream_duration_seconds",
+            "From sending a request upstream to the head of a streamed answer, or the end of one that is read whole.",
+            ("upstream",),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._inflight = Gauge("gateway_inflight_requests", "Calls that are being served.", registry=registry)
+        self._lookups = Counter(
+            "gateway_key_lookups", "Look-ups of keys, by level of the cache.", ("level", "outcome"), registry=registry
+        )
+        self._redis_faults = Counter(
+            "gateway_redis_faults", "Look-ups that Redis failed and SQL answered.", ("fault",), registry=registry
+        )
+        self._rows = Counter("gateway_rows_checked", "Rows held against a key's predicate.", registry=registry)
+        self._withheld = Counter(
+            "gateway_answers_withheld",
+            "Answers that held an object outside the predicate; `twice` in a row is an incident.",
+            ("seen",),
+            registry=registry,
+        )
+        self._unlogged = Counter(
+            "gateway_decisions_unlogged", "Decisions that the log had no room for.", registry=registry
+        )
+        self._store_up = Gauge("gateway_store_up", "Whether a store answered last.", ("store",), registry=registry)
+        self._upstream_up = Gauge(
+            "gateway_upstream_up", "Whether an upstream could be connected to last.", ("upstream",), registry=registry
+        )
+        build = Gauge("gateway_build_info", "The build that runs.", ("version", "python"), registry=registry)
+        build.labels(__version__, platform.python_version()).set(1)
+
+    # --- calls
+
+    def begun(self) -> None:
+        """A call came in; `ended` follows."""
+        self._inflight.inc()
+
+    def ended(self, route: str, ending: Ending, seconds: float) -> None:
+        """A call is over."""
+        method = ending.method if ending.method in METHODS else "OTHER"
+        reason = ending.reason.value if ending.reason else ""
+        self._inflight.dec()
+        self._requests.labels(route, method, str(ending.status), ending.outcome.value, reason).inc()
+        self._duration.labels(route).observe(seconds)
+
+    def answering(self, route: str, overhead: float) -> None:
+        """The head of an answer is ready."""
+        self._overhead.labels(route).observe(max(0.0, overhead))
+
+    def upstream_answered(self, upstream: str, seconds: float) -> None:
+        """A request to an upstream was answered or failed."""
+        self._upstream.labels(upstream).observe(seconds)
+
+    # --- the check
+
+    def rows_checked(self, count: int) -> None:
+        """Rows passed the check."""
+        self._rows.inc(count)
+
+    def answer_withheld(self, *, again: bool) -> None:
+        """An answer held an object outside the predicate; `again` when it did so twice in a row."""
+        self._withheld.labels("twice" if again else "once").inc()
+
+    # --- stores, upstreams, log
+
+    def looked_up(self, level: str, outcome: str) -> None:
+        """See `stores.Observer`."""
+        self._lookups.labels(level, outcome).inc()
+
+    def redis_failed(self, fault: str) -> None:
+        """See `stores.Observer`."""
+        self._redis_faults.labels(fault).inc()
+
+    def store_checked(self, store: str, *, up: bool) -> None:
+        """A store was asked for its health."""
+        self._store_up.labels(store).set(up)
+
+    def upstream_checked(self, upstream: str, *, up: bool) -> None:
+        """An upstream was connected to, or could not be."""
+        self._upstream_up.labels(upstream).set(up)
+
+    def decision_unlogged(self) -> None:
+        """A record was dropped."""
+        self._unlogged.inc()
+
+    def text(self) -> bytes:
+        """The exposition in Prometheus's text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,194 @@
+"""Carrying out a plan. Nothing is decided here; what an upstream answers is judged by the plan's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway import answers
+from gateway.answers import encoded
+from gateway.authz import whoami
+from gateway.authz.outcome import Batch, Check, Deny, Forward, GraphQLRequest, Learn, Local, Pass, WhoAmI
+from gateway.http1 import Call, Headers, Reason, Refusal, Reply, body_length, has_body
+from gateway.keys import Principal
+from gateway.metrics import Outcome
+from gateway.proxy import jobs
+from gateway.proxy.batch import ANSWER_BYTES, joined, parted
+from gateway.proxy.body import Counted
+from gateway.proxy.context import Context
+from gateway.proxy.deciding import Decided
+from gateway.proxy.headers import length_of, to_client
+from gateway.proxy.line import Line, Request, Whole
+from gateway.proxy.trace import Element, outcome_of
+from gateway.proxy.wire import Stop
+
+_REFUSED_US = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway did not accept the gateway's credential")
+_REDIRECTED = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway answered with a redirect")
+_NO_ARRAY = Refusal(Reason.UPSTREAM_FAILED, "the GraphQL service gave no usable answer")
+
+
+async def carry_out(context: Context, decided: Decided) -> None:
+    """Answers the call. Raises Stop, perhaps in the middle of the answer, and ClientGone."""
+    match decided.plan:
+        case Deny(refusal, grounds):
+            context.trace.grounds = grounds
+            raise Stop(refusal)
+        case Local() as local:
+            await _answer_locally(context, decided, local)
+        case Forward() as forward:
+            await _forward(context, decided, forward)
+        case Batch(elements):
+            await _answer_batch(context, decided, elements)
+
+
+# --- our own answers ----------------------------------------------------------------------------------------------
+
+
+async def _answer_locally(context: Context, decided: Decided, local: Local) -> None:
+    trace = context.trace
+    trace.grounds = local.grounds
+    trace.outcome = Outcome.ANSWERED
+    match local.operation:
+        case WhoAmI():
+            reply = answers.answered(whoami(decided.principal, context.deps.rules), trace.call_id)
+        case GraphQLRequest() as request:
+            executed = await context.deps.execute(request, decided.principal, trace.call_id)
+            trace.outcome, trace.reason = _ending(executed.body)
+            reply = answers.answered(executed.body, trace.call_id, status=executed.status)
+    await context.answer(reply)
+
+
+def _ending(body: dict[str, Any]) -> tuple[Outcome, Reason | None]:
+    """How an operation of the control plane ended: its first error decides, if it has any."""
+    for error in body.get("errors", ()):
+        reason = Reason(error["extensions"]["reason"])
+        return outcome_of(Refusal(reason, "")), reason
+    return Outcome.ANSWERED, None
+
+
+# --- an upstream's answers ----------------------------------------------------------------------------------------
+
+
+async def _forward(context: Context, decided: Decided, forward: Forward) -> None:
+    trace = context.trace
+    trace.grounds = forward.grounds
+    trace.mode = forward.mode
+    line = context.line(decided.principal)
+    match forward.answer:
+        case Pass():
+            await _pass(context, decided.call, forward, line)
+            trace.outcome = Outcome.FORWARDED
+        case Learn(instance):
+            await _learn(context, decided, forward, line, instance)
+            trace.outcome = Outcome.FORWARDED
+        case Check() as check:
+            await _check(context, forward, line, check)
+            trace.outcome = Outcome.NARROWED
+
+
+async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> None:
+    """Streams both ways; memory holds a piece of either at a time."""
+    incoming = context.incoming
+    async with line.stream(_request(context, call, forward), call.headers) as answer:
+        _refuse_unfit(answer.status)
+        ours: Headers = ((b"x-request-id", context.trace.call_id.encode()),)
+        if (length := length_of(answer.headers)) is not None:
+            ours = (*ours, (b"content-length", str(length).encode()))
+        context.answering(answer.status)
+        await incoming.begin(answer.status, to_client(answer.headers, ours))
+        while piece := await answer.read():
+            await incoming.write(piece)
+        await incoming.end()
+
+
+async def _learn(context: Context, decided: Decided, forward: Forward, line: Line, instance: str | None) -> None:
+    """A creation that succeeded is passed on once its job is known; one that failed is the upstream's to explain."""
+    whole = await line.ask(_request(context, decided.call, forward), limit=jobs.ANSWER_BYTES)
+    _refuse_unfit(whole.status)
+    if whole.status < 300:  # noqa: PLR2004
+        context.deps.jobs.learn(decided.principal.organization, instance, whole)
+    ours = ((b"x-request-id", context.trace.call_id.encode()),)
+    await context.answer(Reply(whole.status, whole.body, to_client(whole.headers, ours)))
+
+
+async def _check(context: Context, forward: Forward, line: Line, check: Check) -> None:
+    pages = context.deps.pages
+
+    async def ask(body: bytes) -> Whole:
+        request = Request(forward.upstream, forward.method, forward.path, forward.query, body)
+        return await line.ask(request, limit=pages.options.answer_bytes)
+
+    body = await pages.answer(check, ask)
+    mode = (forward.mode or "").encode()
+    headers = (*answers.headers(context.trace.call_id), (b"gateway-narrowed", mode))
+    await context.answer(Reply(200, body, headers))
+
+
+def _request(context: Context, call: Call, forward: Forward) -> Request:
+    """What goes upstream: the plan's body, or the caller's own as far as it was read, or as it comes."""
+    body = forward.body if forward.body is not None else call.body
+    if body is None and has_body(call.headers):
+        source = Counted(context.incoming, call, context.options.upload_bytes)
+        return Request(forward.upstream, forward.method, forward.path, forward.query, source, body_length(call.headers))
+    return Request(forward.upstream, forward.method, forward.path, forward.query, body or None)
+
+
+def _refuse_unfit(status: int) -> None:
+    """Answers about the way between gateway and upstream are no answers for a client.
+
+    A 401 speaks of our credential, and would make a client throw away its own; a redirect leads past the gateway.
+    """
+    if status in {401, 407}:
+        raise Stop(_REFUSED_US, f"status {status}")
+    if 300 <= status < 400 and status != 304:  # noqa: PLR2004
+        raise Stop(_REDIRECTED, f"status {status}")
+
+
+# --- a GraphQL array ----------------------------------------------------------------------------------------------
+
+
+async def _answer_batch(context: Context, decided: Decided, elements: tuple[Deny | Local | Forward, ...]) -> None:
+    trace = context.trace
+    passed = await _ask_batch(context, decided, [each for each in elements if isinstance(each, Forward)])
+    parts = []
+    for element in elements:
+        part, ending = await _part(context, decided.principal, element, passed)
+        parts.append(part)
+        trace.elements = (*trace.elements, ending)
+    trace.outcome = Outcome.BATCH
+    body = b"[" + b",".join(parts) + b"]"
+    await context.answer(Reply(200, body, answers.headers(trace.call_id)))
+
+
+async def _ask_batch(context: Context, decided: Decided, forwards: list[Forward]) -> Iterator[bytes] | Refusal:
+    """The upstream's answers to the elements that may pass, or why there are none."""
+    if not forwards:
+        return iter(())
+    first = forwards[0]
+    request = Request(first.upstream, first.method, first.path, first.query, joined(forwards))
+    try:
+        answer = await context.line(decided.principal).ask(request, limit=ANSWER_BYTES)
+    except Stop as stop:
+        return stop.refusal
+    parts = parted(answer, len(forwards))
+    return _NO_ARRAY if parts is None else iter(parts)
+
+
+async def _part(
+    context: Context, principal: Principal, element: Deny | Local | Forward, passed: Iterator[bytes] | Refusal
+) -> tuple[bytes, Element]:
+    """The answer to one operation of an array, and how it ended."""
+    call_id = context.trace.call_id
+    match element:
+        case Deny(refusal, grounds):
+            part = answers.graphql_error(refusal, call_id)
+            return encoded(part), Element(grounds, outcome_of(refusal), refusal.reason)
+        case Local(GraphQLRequest() as request, grounds):
+            executed = await context.deps.execute(request, principal, call_id)
+            return encoded(executed.body), Element(grounds, *_ending(executed.body))
+        case Forward(answer=Pass(), grounds=grounds):
+            if isinstance(passed, Refusal):
+                return encoded(answers.graphql_error(passed, call_id)), Element(grounds, Outcome.FAILED, passed.reason)
+            return next(passed), Element(grounds, Outcome.FORWARDED)
+        case _:
+            raise RuntimeError("a batch holds GraphQL operations only")

@@ -1,0 +1,104 @@
+"""Who the data plane works with, and what one call has at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.authz import Rules
+from gateway.authz.outcome import Facts, GraphQLRequest, Plan
+from gateway.http1 import Call, FrontLimits, Reason, Refusal, Reply
+from gateway.keys import Principal
+from gateway.metrics import Metrics
+from gateway.proxy.body import Hold
+from gateway.proxy.decisions import DecisionLog
+from gateway.proxy.identity import Identities
+from gateway.proxy.jobs import Jobs
+from gateway.proxy.line import Binding, Line
+from gateway.proxy.pages import Pages
+from gateway.proxy.trace import Trace
+from gateway.proxy.wire import Incoming, Sender, Stop
+from gateway.stores.base import Resolver
+
+
+class Executed(Protocol):
+    """A GraphQL answer of the control plane, and the HTTP status that it means where it travels alone."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def body(self) -> dict[str, Any]: ...
+
+
+Plans = Callable[[Call, Principal, Facts, Rules, int], Plan]
+"""`authz.plan`; the number is milliseconds since the epoch."""
+
+Execute = Callable[[GraphQLRequest, Principal, str], Awaitable[Executed]]
+"""The control plane; the text is the call's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyOptions:
+    """Sizes are bytes."""
+
+    front: FrontLimits = field(default_factory=FrontLimits)
+    upload_bytes: int = 64 * 1024 * 1024
+    """A body that is passed on unread; the integration SDK cuts its batches at 5 MB."""
+    buffered_bytes: int = 256 * 1024 * 1024
+    """Bodies held whole, of all calls together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """`now` is milliseconds since the epoch; `new_id` makes request ids, all of one length, of visible ASCII."""
+
+    plan: Plans
+    rules: Rules
+    resolver: Resolver
+    execute: Execute
+    bindings: Mapping[str, Binding]
+    """By organization."""
+    sender: Sender
+    identities: Identities
+    pages: Pages
+    jobs: Jobs
+    metrics: Metrics
+    log: DecisionLog
+    now: Callable[[], int]
+    new_id: Callable[[], str]
+
+
+_UNBOUND = Refusal(Reason.UPSTREAM_UNREACHABLE, "no service is bound to this key's account")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One call under way."""
+
+    deps: Deps
+    options: ProxyOptions
+    incoming: Incoming
+    trace: Trace
+    hold: Hold
+
+    def line(self, principal: Principal) -> Line:
+        """The line to the upstreams of a key. Raises Stop where there are none."""
+        deps = self.deps
+        binding = deps.bindings.get(principal.organization)
+        if binding is None:
+            raise Stop(_UNBOUND)
+        identity = deps.identities.token(principal, deps.now())
+        return Line(binding, deps.sender, deps.metrics, self.trace, self.hold, identity)
+
+    async def answer(self, reply: Reply) -> None:
+        """Gives a whole answer. Raises ClientGone."""
+        self.answering(reply.status)
+        await self.incoming.answer(reply)
+
+    def answering(self, status: int) -> None:
+        """Notes that the head of the answer is ready."""
+        trace = self.trace
+        trace.status = status
+        self.deps.metrics.answering(trace.route, trace.elapsed() - trace.upstream_seconds)

@@ -1,0 +1,76 @@
+"""From the head of a call to its plan. Nothing here sends anything upstream but the question whose job a job is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.authz import route_of
+from gateway.authz.outcome import Batch, Deny, Facts, Forward, Local, NeedBody, NeedJob
+from gateway.http1 import Call, Reason, Refusal, credential, front
+from gateway.keys import Principal, digest, well_formed
+from gateway.proxy.body import read_body
+from gateway.proxy.context import Context
+from gateway.proxy.wire import Stop
+from gateway.stores.base import Absent, Unavailable
+
+_INVALID = Refusal(Reason.INVALID_KEY, "the API key is not valid")
+_UNAVAILABLE = Refusal(Reason.STORE_UNAVAILABLE, "the key cannot be looked up now; try again in a moment")
+
+_ROUNDS = 3
+"""A plan may need a body and a job before it is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    call: Call
+    principal: Principal
+    plan: Deny | Local | Forward | Batch
+
+
+async def decide(context: Context) -> Decided:
+    """What to do with a call. Raises Stop for one that gets no plan."""
+    call = _fronted(context)
+    principal = await _principal(context, call)
+    context.trace.principal = principal
+    return await _planned(context, call, principal)
+
+
+def _fronted(context: Context) -> Call:
+    call = front(context.incoming.head, context.trace.call_id, context.options.front)
+    if isinstance(call, Refusal):
+        raise Stop(call)
+    if route := route_of(call.path):
+        context.trace.route = route.name
+    return call
+
+
+async def _principal(context: Context, call: Call) -> Principal:
+    secret = credential(call)
+    if isinstance(secret, Refusal):
+        raise Stop(secret)
+    if not well_formed(secret):
+        raise Stop(_INVALID, "malformed")
+    match await context.deps.resolver.find(digest(secret)):
+        case Absent(why):
+            raise Stop(_INVALID, why)
+        case Unavailable(why):
+            raise Stop(_UNAVAILABLE, why)
+        case found:
+            return found
+
+
+async def _planned(context: Context, call: Call, principal: Principal) -> Decided:
+    deps = context.deps
+    facts = Facts()
+    for _ in range(_ROUNDS):
+        match deps.plan(call, principal, facts, deps.rules, deps.now()):
+            case NeedBody(limit):
+                body = await read_body(context.incoming, call, limit, context.hold)
+                context.trace.body = body
+                call = replace(call, body=body)
+            case NeedJob(name):
+                job = await deps.jobs.find(principal.organization, name, context.line(principal))
+                facts = Facts((*facts.jobs, (name, job)))
+            case plan:
+                return Decided(call, principal, plan)
+    raise RuntimeError("a plan asked for more than a body and a job")

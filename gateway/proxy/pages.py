@@ -1,0 +1,141 @@
+"""The answer to a conditioned key: pages of one size, every row checked before the first byte is sent.
+
+The upstream's pages are partitions of the graph; how many visible rows each one holds tells how many hidden ones lie
+between. So they are joined and cut anew: a page has `check.page` rows until the last one, and whether one follows is
+found out by looking for a row more. What was read too far is not kept, but asked for again: the sealed cursor says
+where.
+
+What still depends on the upstream: a call that takes too long ends with a shorter page and a cursor (only time decides
+that), and an upstream without end is an upstream that failed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.authz.outcome import Check
+from gateway.authz.rows import Page, Withheld, checked
+from gateway.http1 import Reason, Refusal
+from gateway.metrics import Metrics
+from gateway.proxy.line import Whole
+from gateway.proxy.seals import Position, Seals
+from gateway.proxy.wire import Stop
+
+_log = logging.getLogger(__name__)
+
+Ask = Callable[[bytes], Awaitable[Whole]]
+"""Sends a query's body upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    answer_bytes: int = 32 * 1024 * 1024
+    """One answer of an upstream; 250 rows of real entities take some 500 KB, of the largest ones 4 MB."""
+    seconds: float = 20.0
+    """After which a page is sent as it is; clients of the platform give up after 60."""
+    calls: int = 1000
+    """Answers read for one page: more than fit in `seconds`, so that only an upstream going in circles gets there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A page as the client gets it; `following` is where the next one begins, None after the last."""
+
+    rows: tuple[bytes, ...]
+    following: Position | None
+
+
+_FAILED = Refusal(Reason.UPSTREAM_FAILED, "the query service gave no usable answer")
+_WITHHELD = Refusal(
+    Reason.ANSWER_WITHHELD, "the answer was withheld, because it disagreed with the key's policy; tell your operator"
+)
+_FOREIGN_CURSOR = Refusal(
+    Reason.MALFORMED_BODY, "`cursor` is not of this query: send that of its last answer, or none to start over"
+)
+
+
+class Pages:
+    """Answers conditioned queries. `clock` gives seconds, of any beginning."""
+
+    def __init__(
+        self, seals: Seals, metrics: Metrics, options: PageOptions, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.options = options
+        self._seals = seals
+        self._metrics = metrics
+        self._clock = clock
+
+    async def answer(self, check: Check, ask: Ask) -> bytes:
+        """The JSON of the answer. Raises Stop: the cursor is not for this query, or the upstream's answer is no use."""
+        filled = await self._fill(check, self._start(check), ask)
+        cursor = None
+        if filled.following is not None:
+            cursor = self._seals.seal(filled.following, check.seal)
+            if cursor is None:
+                raise Stop(_FAILED, "its cursor is too long to be sealed")
+        return _envelope(check.shape, filled.rows, cursor)
+
+    def _start(self, check: Check) -> Position:
+        if check.cursor is None:
+            return Position()
+        position = self._seals.open(check.cursor, check.seal)
+        if position is None:
+            raise Stop(_FOREIGN_CURSOR)
+        return position
+
+    async def _fill(self, check: Check, start: Position, ask: Ask) -> Filled:
+        """One page, from as many answers as it takes to know that it is full or the last."""
+        deadline = self._clock() + self.options.seconds
+        rows: list[bytes] = []
+        at = start
+        for _ in range(self.options.calls):
+            page = await self._checked(check, at.cursor, ask)
+            fresh = page.rows[at.offset :]
+            room = check.page - len(rows)
+            rows.extend(fresh[:room])
+            if len(fresh) > room:
+                return Filled(tuple(rows), Position(at.cursor, at.offset + room))
+            if page.cursor is None:
+                return Filled(tuple(rows), None)
+            if page.cursor == at.cursor:
+                raise Stop(_FAILED, "its cursor leads to itself")
+            at = Position(page.cursor)
+            if self._clock() >= deadline:
+                return Filled(tuple(rows), at)
+        raise Stop(_FAILED, f"no full page after {self.options.calls} answers")
+
+    async def _checked(self, check: Check, cursor: str | None, ask: Ask) -> Page:
+        """One answer of the upstream. A forbidden row is asked for once more: it may have changed in between."""
+        body = json.dumps(check.request | ({} if cursor is None else {"cursor": cursor})).encode()
+        outcome = _judged(await ask(body), check)
+        if isinstance(outcome, Withheld) and outcome.violation:
+            self._metrics.answer_withheld(again=False)
+            outcome = _judged(await ask(body), check)
+        if isinstance(outcome, Page):
+            self._metrics.rows_checked(len(outcome.rows))
+            return outcome
+        if not outcome.violation:
+            raise Stop(_FAILED, outcome.why)
+        self._metrics.answer_withheld(again=True)
+        _log.error("an upstream answered a narrowed query with an object outside the policy, twice: %s", outcome.why)
+        raise Stop(_WITHHELD, outcome.why)
+
+
+def _judged(whole: Whole, check: Check) -> Page | Withheld:
+    if whole.status != 200:  # noqa: PLR2004
+        return Withheld(f"status {whole.status}", violation=False)
+    return checked(whole.body, check)
+
+
+def _envelope(shape: str, rows: tuple[bytes, ...], cursor: str | None) -> bytes:
+    """Rows are the upstream's own bytes; no other member of its answer is passed on. A tree is one row, not a list.
+
+    Without a next page `cursor` is left out: the platform's Python client takes `null` for the first page, for ever.
+    """
+    end = b"" if cursor is None else b',"cursor":' + json.dumps(cursor).encode()
+    data = rows[0] if shape == "tree" else b"[" + b",".join(rows) + b"]"
+    return b'{"type":' + json.dumps(shape).encode() + b',"data":' + data + end + b"}"

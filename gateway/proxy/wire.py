@@ -1,0 +1,101 @@
+"""What the data plane asks of the two ends of the wire, and the two ways in which a call can end before its answer.
+
+`server` and `upstream` hold up these two shapes; nothing else in this package knows a server or client library, so that
+either can be replaced.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.http1 import Head, Headers, Refusal, Reply
+
+
+class Stop(Exception):  # noqa: N818 (the end of a call, with the words for its caller)
+    """A call that cannot go on; `refusal` is the answer, unless one has begun: then the connection is cut.
+
+    `detail` is for operators alone: what an upstream's answer was like, say.
+    """
+
+    def __init__(self, refusal: Refusal, detail: str = "") -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+        self.detail = detail
+
+
+class ClientGone(Exception):  # noqa: N818
+    """The client left, or takes nothing any more; there is nobody to answer."""
+
+
+class Source(Protocol):
+    """A body in pieces. (No async generator: one that is left half-read is closed by whoever comes by.)"""
+
+    async def read(self) -> bytes:
+        """The next piece; empty at the end. Raises Stop where the body breaks off, stalls, or is not well-formed."""
+        ...
+
+
+class Incoming(Source, Protocol):
+    """One call as it came in, and the way to answer it: `answer`, or `begin`, `write`..., `end`.
+
+    The client is told to send its body when the first piece is read. Every way of answering may raise ClientGone. An
+    answer that is given before the body was read whole closes the connection, so that the rest of the body cannot be
+    taken for a call.
+    """
+
+    @property
+    def head(self) -> Head: ...
+
+    @property
+    def begun(self) -> bool:
+        """Whether any part of an answer was given."""
+        ...
+
+    async def answer(self, reply: Reply) -> None: ...
+
+    async def begin(self, status: int, headers: Headers) -> None: ...
+
+    async def write(self, piece: bytes) -> None: ...
+
+    async def end(self) -> None: ...
+
+    def cut(self) -> None:
+        """Breaks the connection off so that no client can take the answer for a whole one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One request to an upstream. A body in pieces has `length` bytes, or is sent chunked for None."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes | Source | None = None
+    length: int | None = None
+
+
+class Answer(Source, Protocol):
+    """An upstream's answer, its head read; the body comes as the upstream encoded it."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers:
+        """Names in lower case."""
+        ...
+
+
+class Sender(Protocol):
+    """The pool of connections to upstreams."""
+
+    def send(self, request: Outgoing) -> AbstractAsyncContextManager[Answer]:
+        """The answer to a request; leaving the context gives the connection back, or drops it with what is unread.
+
+        Raises Stop: the upstream cannot be reached, does not answer in time, or gives no usable answer. What reading
+        the body raises comes through.
+        """
+        ...

@@ -1,0 +1,387 @@
+"""Both ends of the wire: a raw client, the gateway's data plane, and an upstream that records and misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from gateway.authz import Rules, plan
+from gateway.keys import Digest, Identity, Kind, Prefix, Principal, Role, digest, issue
+from gateway.metrics import Metrics
+from gateway.policy import Policy, parse
+from gateway.proxy import (
+    Binding,
+    DecisionLog,
+    DecisionOptions,
+    Deps,
+    Handler,
+    Identities,
+    IdentityOptions,
+    Jobs,
+    ListenerOptions,
+    PageOptions,
+    Pages,
+    ProxyOptions,
+    Seals,
+    UpstreamOptions,
+    Upstreams,
+    listening,
+)
+from gateway.stores.base import Absent, Found
+
+NOW = 1_700_000_000_000
+SECRET = "an identity secret of 32 bytes or more"
+CREDENTIAL = "upstream-credential"
+
+
+# --- the upstream -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Received:
+    """One request as the upstream saw it; `body` is what came, `whole` whether it ended."""
+
+    line: str
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+    whole: bool = False
+
+    def header(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key == name]
+
+
+Script = Callable[[Received, asyncio.StreamWriter], Awaitable[None]]
+
+
+def answer(body: bytes = b"{}", status: str = "200 OK", *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class Upstream:
+    """Answers on a loopback port as `script` says; `early` answers before the body is read."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.open = 0
+        self.port = 0
+        self.early = False
+        self.closed = asyncio.Event()
+        self.arrived = asyncio.Event()
+        self.script: Script = self.says(answer())
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @staticmethod
+    def says(*answers: bytes) -> Script:
+        """Each answer once, the last one for ever."""
+        left = list(answers)
+
+        async def script(_: Received, writer: asyncio.StreamWriter) -> None:
+            writer.write(left.pop(0) if len(left) > 1 else left[0])
+
+        return script
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        try:
+            while (received := await self._head(reader)) is not None:
+                self.received.append(received)
+                self.arrived.set()
+                if not self.early:
+                    await self._body(reader, received)
+                await self.script(received, writer)
+                await writer.drain()
+                if writer.is_closing():
+                    return
+                if self.early:
+                    await self._body(reader, received)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.open -= 1
+            self.closed.set()
+            writer.close()
+
+    async def _head(self, reader: asyncio.StreamReader) -> Received | None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        except asyncio.IncompleteReadError:
+            return None
+        pairs = [line.partition(":") for line in head[1:] if line]
+        return Received(head[0], [(name.lower(), value.strip()) for name, _, value in pairs])
+
+    async def _body(self, reader: asyncio.StreamReader, received: Received) -> None:
+        if received.header("transfer-encoding"):
+            while size := int(await reader.readline(), 16):
+                received.body += (await reader.readexactly(size + 2))[:-2]
+            await reader.readline()
+        else:
+            left = int((received.header("content-length") or ["0"])[0])
+            while left:
+                piece = await reader.read(left)
+                if not piece:
+                    raise asyncio.IncompleteReadError(received.body, left)
+                received.body += piece
+                left -= len(piece)
+        received.whole = True
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    upstream = Upstream()
+    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
+    upstream.port = server.sockets[0].getsockname()[1]
+    yield upstream
+    server.close()
+
+
+# --- keys ---------------------------------------------------------------------------------------------------------
+
+EVERYTHING = {"effect": "ALLOW", "actions": ["*"], "resources": ["*"]}
+REPOS = {
+    "effect": "ALLOW",
+    "actions": ["query:ReadGraphData"],
+    "resources": ["*"],
+    "condition": {"stringEquals": {"_type": "github_repo"}},
+}
+SYNCHRONIZE = {"effect": "ALLOW", "actions": ["persister:Synchronize"], "resources": ["integration:i1"]}
+DASHBOARD = {"effect": "ALLOW", "actions": ["dashboard:View"], "resources": ["dashboard:7"]}
+POLICIES = {
+    "super": [EVERYTHING],
+    "repos": [REPOS],
+    "sync": [SYNCHRONIZE],
+    "dashboard": [DASHBOARD],
+    "unbound": [EVERYTHING],
+}
+
+
+def secret_of(name: str) -> str:
+    return issue(Prefix.ACCOUNT, name.encode().ljust(20, b"."))
+
+
+def principal_of(name: str) -> Principal:
+    policy = parse(json.dumps({"permissions": POLICIES[name]}))
+    assert isinstance(policy, Policy)
+    organization = "nowhere" if name == "unbound" else "acme"
+    return Principal(
+        key_id=f"key-{name}",
+        version=3,
+        name=name,
+        identity=Identity(f"identity-{name}", Kind.ACCOUNT, organization),
+        policy=policy,
+        expires_at=None,
+    )
+
+
+class Table:
+    """A resolver over a table; `lookups` are the digests that were asked for."""
+
+    def __init__(self) -> None:
+        self.found: dict[Digest, Found] = {digest(secret_of(name)): principal_of(name) for name in POLICIES}
+        self.lookups: list[Digest] = []
+
+    async def find(self, wanted: Digest) -> Found:
+        self.lookups.append(wanted)
+        return self.found.get(wanted, Absent("unknown"))
+
+
+# --- the gateway --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Answer:
+    """What a client got: the bytes, and how the connection ended."""
+
+    raw: bytes
+    reset: bool
+
+    @property
+    def status(self) -> int:
+        return int(self.raw.split(b" ", 2)[1])
+
+    @property
+    def head(self) -> str:
+        return self.raw.partition(b"\r\n\r\n")[0].decode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        lines = [line.partition(":") for line in self.head.split("\r\n")[1:]]
+        return {name.lower(): value.strip() for name, _, value in lines}
+
+    @property
+    def body(self) -> bytes:
+        return self.raw.partition(b"\r\n\r\n")[2]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Executed:
+    status: int
+    body: dict[str, Any]
+
+
+@dataclass
+class Gateway:
+    """A data plane that listens, and a raw client of it."""
+
+    port: int
+    upstream: Upstream
+    metrics: Metrics
+    resolver: Table
+    log: Any
+    executed: list[Any] = field(default_factory=list)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def send(self, data: bytes) -> Answer:
+        """Sends bytes and reads until the gateway closes the connection."""
+        reader, writer = await self.connect()
+        writer.write(data)
+        return await self.rest(reader, writer)
+
+    @staticmethod
+    async def rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
+        got, reset = b"", False
+        try:
+            while piece := await reader.read(65536):
+                got += piece
+        except ConnectionResetError:
+            reset = True
+        writer.close()
+        return Answer(got, reset)
+
+    @staticmethod
+    def call(
+        method: str = "POST",
+        target: str = "/j1ql",
+        body: bytes = b'{"query":"FIND *"}',
+        key: str = "super",
+        *headers: str,
+        framing: str | None = None,
+        close: bool = True,
+    ) -> bytes:
+        lines = [
+            f"{method} {target} HTTP/1.1",
+            "Host: gateway",
+            f"Authorization: Bearer {secret_of(key)}",
+            *headers,
+        ]
+        if body:
+            lines += ["Content-Type: application/json", framing or f"Content-Length: {len(body)}"]
+        if close:
+            lines.append("Connection: close")
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+    async def ask(self, *args: Any, **kwargs: Any) -> Answer:
+        return await self.send(self.call(*args, **kwargs))
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    async def records(self) -> list[dict[str, Any]]:
+        """The decision log so far."""
+        while not self.log._waiting.empty():
+            await asyncio.sleep(0.01)
+        return [json.loads(line) for line in self.log._options.path.read_bytes().splitlines()]
+
+
+# What should close a connection at once must not be helped by a time-out.
+LISTENER = ListenerOptions(keepalive_seconds=1000, half_closed_seconds=1000, linger_seconds=0.1, drain_seconds=0.1)
+
+
+@dataclass
+class Setup:
+    """What a test may change before the gateway starts."""
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    proxy: ProxyOptions = field(default_factory=ProxyOptions)
+    listener: ListenerOptions = LISTENER
+    upstreams: UpstreamOptions = field(default_factory=UpstreamOptions)
+    pages: PageOptions = field(default_factory=PageOptions)
+    decisions: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup()
+
+
+@asynccontextmanager
+async def running(setup: Setup, upstream: Upstream, path: Any) -> AsyncIterator[Gateway]:
+    metrics = Metrics()
+    resolver = Table()
+    executed: list[Any] = []
+    ids = (f"call-{number:04}" for number in itertools.count(1))
+
+    async def execute(request: Any, principal: Principal, call_id: str) -> Executed:
+        executed.append((request, principal, call_id))
+        return Executed(200, {"data": {"createToken": {"id": "1"}}})
+
+    async with AsyncExitStack() as stack:
+        sender = await stack.enter_async_context(Upstreams(setup.upstreams))
+        options = DecisionOptions(path=path / "decisions.jsonl", **setup.decisions)
+        log = stack.enter_context(DecisionLog(options, dropped=metrics.decision_unlogged))
+        urls = dict(j1ql=upstream.url + "/j1ql", graphql=upstream.url + "/graphql", persister=upstream.url)
+        deps = Deps(
+            plan=plan,
+            rules=Rules(),
+            resolver=resolver,
+            execute=execute,
+            bindings={"acme": Binding(**urls, account="acme-at-platform", credential=CREDENTIAL)},
+            sender=sender,
+            identities=Identities(IdentityOptions(SECRET)),
+            pages=Pages(Seals("s" * 32), metrics, setup.pages),
+            jobs=Jobs(),
+            metrics=metrics,
+            log=log,
+            now=lambda: NOW,
+            new_id=lambda: next(ids),
+        )
+        handler = Handler(replace(deps, **setup.changes), setup.proxy)
+        listener = await stack.enter_async_context(
+            listening(handler, handler.malformed, host="127.0.0.1", port=0, options=setup.listener)
+        )
+        yield Gateway(listener.port, upstream, metrics, resolver, log, executed)
+
+
+@pytest.fixture
+async def gateway(setup: Setup, upstream: Upstream, tmp_path: Any) -> AsyncIterator[Gateway]:
+    """Override `setup` in a test module or class to change it; nothing may be left running afterwards."""
+    async with running(setup, upstream, tmp_path) as gateway:
+        yield gateway
+        while gateway.value("gateway_inflight_requests"):
+            await asyncio.sleep(0.01)
+    while upstream.open or left_over():
+        await asyncio.sleep(0.01)
+
+
+def left_over() -> set[str]:
+    """Tasks of the gateway or its libraries that still run. (A test that waits for none in vain times out.)"""
+    names = {str(task.get_coro()) for task in asyncio.all_tasks() - {asyncio.current_task()}}
+    return {name for name in names if "pytest" not in name and "Upstream.serve" not in name}
+
+
+@pytest.fixture
+def says() -> Callable[..., bytes]:
+    """Bytes of an upstream's answer."""
+    return answer
+
+
+@pytest.fixture
+def secret() -> Callable[[str], str]:
+    """The secret of a named key."""
+    return secret_of

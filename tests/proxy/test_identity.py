@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jwt
+import pytest
+
+from gateway.keys import Identity, Kind, Principal
+from gateway.policy import Policy
+from gateway.proxy import Identities, IdentityOptions
+
+SECRET = "0123456789abcdef0123456789abcdef"
+NOW = 1_700_000_000_000
+ALICE = Principal("key-1", 1, "a", Identity("id-1", Kind.USER, "acme"), Policy(()), None)
+
+
+def claims(token: bytes, secret: str = SECRET) -> dict:
+    return jwt.decode(token, secret, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False})
+
+
+def test_the_token_says_who_asks_and_for_how_long():
+    token = Identities(IdentityOptions(SECRET)).token(ALICE, NOW)
+    now = NOW // 1000
+    assert claims(token) == {
+        "iss": "gateway",
+        "sub": "id-1",
+        "key": "key-1",
+        "org": "acme",
+        "kind": "user",
+        "iat": now,
+        "exp": now + 60,
+    }
+
+
+def test_only_the_secret_signs():
+    token = Identities(IdentityOptions(SECRET)).token(ALICE, NOW)
+    with pytest.raises(jwt.InvalidSignatureError):
+        claims(token, SECRET[::-1])
+
+
+def test_a_token_is_used_again_for_part_of_its_life_and_never_after_it():
+    identities = Identities(IdentityOptions(SECRET, lifetime=60, reuse=30))
+    first = identities.token(ALICE, NOW)
+    assert identities.token(ALICE, NOW + 29_999) == first
+    later = identities.token(ALICE, NOW + 30_000)
+    assert claims(later)["iat"] == NOW // 1000 + 30
+
+
+def test_a_clock_that_was_set_back_makes_a_new_token():
+    identities = Identities(IdentityOptions(SECRET))
+    first = identities.token(ALICE, NOW)
+    assert claims(identities.token(ALICE, NOW - 5_000))["iat"] == claims(first)["iat"] - 5
+
+
+def test_keys_and_their_versions_have_tokens_of_their_own():
+    identities = Identities(IdentityOptions(SECRET))
+    bob = replace(ALICE, key_id="key-2", identity=Identity("id-2", Kind.ACCOUNT, "other"))
+    moved = replace(ALICE, version=2, identity=Identity("id-9", Kind.USER, "acme"))
+    subjects = [claims(identities.token(each, NOW))["sub"] for each in (ALICE, bob, moved, ALICE)]
+    assert subjects == ["id-1", "id-2", "id-9", "id-1"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"secret": "short"}, {"secret": SECRET, "reuse": 60}, {"secret": SECRET, "reuse": -1}]
+)
+def test_options_that_cannot_be_safe_are_refused(options):
+    with pytest.raises(ValueError):
+        IdentityOptions(**options)
+
+
+def test_the_secret_is_not_shown():
+    assert SECRET not in repr(IdentityOptions(SECRET))

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.http1 import Reason
+from gateway.metrics import Ending, Metrics, Outcome
+from gateway.stores import base
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    families = text_string_to_metric_families(metrics.text().decode())
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def total(metrics: Metrics, name: str) -> float:
+    return sum(value for (sample, _), value in samples(metrics).items() if sample == name)
+
+
+def test_a_call_is_counted_once_it_ended():
+    metrics = Metrics()
+    metrics.begun()
+    assert total(metrics, "gateway_inflight_requests") == 1
+    metrics.answering("j1ql", 0.001)
+    metrics.ended("j1ql", Ending("POST", 403, Outcome.REFUSED, Reason.NOT_ALLOWED), 0.002)
+    seen = samples(metrics)
+    labels = dict(route="j1ql", method="POST", code="403", outcome="refused", reason="not_allowed")
+    assert seen["gateway_requests_total", tuple(sorted(labels.items()))] == 1
+    assert total(metrics, "gateway_inflight_requests") == 0
+    assert total(metrics, "gateway_request_duration_seconds_count") == 1
+    assert total(metrics, "gateway_overhead_seconds_count") == 1
+
+
+def test_a_method_that_nobody_knows_is_no_label_of_its_own():
+    metrics = Metrics()
+    for method in ("BREW", "a" * 1000, ""):
+        metrics.begun()
+        metrics.ended("unknown", Ending(method, 405, Outcome.REFUSED, Reason.METHOD_NOT_ALLOWED), 0)
+    methods = {dict(labels).get("method") for (name, labels) in samples(metrics) if name == "gateway_requests_total"}
+    assert methods == {"OTHER"}
+
+
+def test_the_fastest_calls_can_be_told_apart():
+    metrics = Metrics()
+    metrics.upstream_answered("j1ql", 0.0004)
+    bounds = [
+        float(dict(labels)["le"])
+        for name, labels in samples(metrics)
+        if name.endswith("upstream_duration_seconds_bucket")
+    ]
+    assert min(bounds) == 0.0005
+
+
+def test_it_observes_the_stores():
+    metrics = Metrics()
+    observer: base.Observer = metrics
+    for level in get_args(base.Level):
+        for outcome in get_args(base.Outcome):
+            observer.looked_up(level, outcome)
+    for fault in get_args(base.RedisFault):
+        observer.redis_failed(fault)
+    assert total(metrics, "gateway_key_lookups_total") == len(get_args(base.Level)) * len(get_args(base.Outcome))
+    assert total(metrics, "gateway_redis_faults_total") == len(get_args(base.RedisFault))
+
+
+@pytest.mark.parametrize(
+    ("act", "name", "value"),
+    [
+        (lambda metrics: metrics.rows_checked(250), "gateway_rows_checked_total", 250),
+        (lambda metrics: metrics.answer_withheld(again=True), "gateway_answers_withheld_total", 1),
+        (lambda metrics: metrics.decision_unlogged(), "gateway_decisions_unlogged_total", 1),
+        (lambda metrics: metrics.store_checked("sql", up=True), "gateway_store_up", 1),
+        (lambda metrics: metrics.store_checked("sql", up=False), "gateway_store_up", 0),
+        (lambda metrics: metrics.upstream_checked("j1ql", up=True), "gateway_upstream_up", 1),
+        (lambda metrics: None, "gateway_build_info", 1),
+    ],
+)
+def test_every_metric_can_be_read(act, name, value):
+    metrics = Metrics()
+    act(metrics)
+    assert total(metrics, name) == value
+    assert any(sample == name for sample, _ in samples(metrics))
+
+
+def test_two_registries_share_nothing():
+    one, other = Metrics(), Metrics()
+    one.rows_checked(1)
+    assert total(other, "gateway_rows_checked_total") == 0
