@@ -1,0 +1,82 @@
+# On a fresh machine with Python 3.11+ (with venv) and make: `make demo`, and then the curl lines that it prints.
+# Everything is installed into .venv from lock files with hashes; stamp files keep a second call from installing again.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+ARGS ?=
+
+.PHONY: help demo test check bench prove install fmt lock redis
+
+help:
+	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
+	@echo "make test     install what the tests need, and run all of them   (ARGS='tests/policy -x')"
+	@echo "make check    lint, format, types, layers"
+	@echo "make bench    requests per second and CPU per request, side by side"
+	@echo "make prove    the laws again, with many more examples"
+	@echo "make install  only install   |   make fmt  format   |   make lock  renew the lock files (needs uv)"
+
+demo: $(VENV)/.runtime
+	@exec $(BIN)/gateway demo $(ARGS)
+
+test: $(VENV)/.dev redis
+	$(BIN)/pytest -n 2 $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.runtime
+	$(BIN)/python loadtests/bench.py $(ARGS)
+
+prove: $(VENV)/.dev redis
+	$(BIN)/pytest -n 2 -m hypothesis --hypothesis-profile=prove --timeout=0 $(ARGS)
+
+install: $(VENV)/.runtime
+
+fmt: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# --- what the words above stand on ---
+
+$(VENV)/.created:
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed; $(or $(PYTHON),python3) is: $$($(or $(PYTHON),python3) --version 2>&1)" >&2; \
+		echo "  Debian, Ubuntu: apt-get install python3.11 python3.11-venv    macOS: brew install python" >&2; \
+		echo "  installed elsewhere: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module" >&2; \
+		echo "  Debian, Ubuntu: apt-get install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The build backend is in the lock as well: nothing is fetched that has no hash.
+$(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml
+	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(PIP) --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+redis:
+	@command -v redis-server >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends redis-server; \
+	else \
+		echo "the tests need redis-server on the PATH" >&2; \
+		echo "  Debian, Ubuntu: sudo apt-get install redis-server    macOS: brew install redis" >&2; exit 1; \
+	fi
+
+LOCK = uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --group build \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+lock:
+	@command -v uv >/dev/null || { echo "uv is needed: https://docs.astral.sh/uv/" >&2; exit 1; }
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock

@@ -1,0 +1,152 @@
+"""From the settings to the small options of each part; the parts never see the settings."""
+
+from __future__ import annotations
+
+from gateway.authz import GraphQLLimits, Rules
+from gateway.control.logins import LoginOptions
+from gateway.control.tokens import TokenOptions
+from gateway.http1 import FrontLimits
+from gateway.j1ql import Limits
+from gateway.keys import Lifetimes
+from gateway.policy import PolicyOptions
+from gateway.proxy import (
+    Binding,
+    DecisionOptions,
+    IdentityOptions,
+    ListenerOptions,
+    OpsOptions,
+    PageOptions,
+    ProxyOptions,
+    UpstreamOptions,
+)
+from gateway.settings import Settings
+from gateway.stores import StoreOptions
+
+
+def store(settings: Settings) -> StoreOptions:
+    chosen = settings.store
+    return StoreOptions(
+        path=chosen.sqlite,
+        sql_connections=chosen.sql_connections,
+        sql_wait=chosen.sql_wait,
+        loop_wait=chosen.loop_wait,
+        lookup_timeout=chosen.lookup_timeout,
+        lookups=chosen.lookups,
+        memory_keys=chosen.memory_keys,
+        absent_keys=chosen.absent_keys,
+        absent_seconds=chosen.absent_seconds,
+        catch_up_rows=chosen.catch_up_rows,
+        redis_url=chosen.redis.get_secret_value() if chosen.redis else None,
+        redis_timeout=chosen.redis_timeout,
+        redis_cooldown=chosen.redis_cooldown,
+        redis_ttl=chosen.redis_ttl,
+    )
+
+
+def tokens(settings: Settings) -> TokenOptions:
+    chosen = settings.keys
+    policy = PolicyOptions(
+        bare_wildcard=chosen.bare_wildcard,
+        conditional_deny=chosen.conditional_deny,
+        max_characters=chosen.policy_characters,
+        max_depth=chosen.policy_depth,
+        max_statements=chosen.policy_statements,
+        max_names=chosen.policy_names,
+        max_values=chosen.policy_values,
+        max_value_characters=chosen.policy_value_characters,
+    )
+    lifetimes = Lifetimes(default_days=chosen.default_days, max_days=chosen.max_days)
+    return TokenOptions(lifetimes=lifetimes, policy=policy, max_name_characters=chosen.name_characters)
+
+
+def logins(settings: Settings) -> LoginOptions:
+    return LoginOptions(link_minutes=settings.keys.login_minutes, session_hours=settings.keys.session_hours)
+
+
+def rules(settings: Settings) -> Rules:
+    limits = settings.limits
+    return Rules(
+        page=limits.page_rows,
+        query_body=limits.query_body,
+        graphql_body=limits.graphql_body,
+        job_body=limits.job_body,
+        upload_body=limits.inspected_upload,
+        j1ql=Limits(length=limits.query_characters, tokens=limits.query_tokens, depth=limits.query_depth),
+        graphql=GraphQLLimits(tokens=limits.graphql_tokens, roots=limits.graphql_roots, batch=limits.graphql_batch),
+    )
+
+
+def proxy(settings: Settings) -> ProxyOptions:
+    limits = settings.limits
+    front = FrontLimits(target=limits.target, headers=limits.headers, header_bytes=limits.header_bytes)
+    return ProxyOptions(front=front, upload_bytes=limits.upload, buffered_bytes=limits.buffered)
+
+
+def pages(settings: Settings) -> PageOptions:
+    limits = settings.limits
+    return PageOptions(answer_bytes=limits.answer, seconds=settings.timeouts.page, calls=limits.page_calls)
+
+
+def upstreams(settings: Settings) -> UpstreamOptions:
+    limits, timeouts = settings.limits, settings.timeouts
+    return UpstreamOptions(
+        connect_seconds=timeouts.upstream_connect,
+        answer_seconds=timeouts.upstream_answer,
+        idle_seconds=timeouts.upstream_idle,
+        send_seconds=timeouts.upstream_send,
+        connections=limits.upstream_connections,
+        keepalive_seconds=timeouts.upstream_keepalive,
+        head_bytes=limits.upstream_head,
+    )
+
+
+def listener(settings: Settings) -> ListenerOptions:
+    limits, timeouts = settings.limits, settings.timeouts
+    return ListenerOptions(
+        head_seconds=timeouts.client_head,
+        body_seconds=timeouts.client_body,
+        body_rate=limits.body_rate,
+        send_seconds=timeouts.client_send,
+        keepalive_seconds=timeouts.client_keepalive,
+        half_closed_seconds=timeouts.client_half_closed,
+        linger_seconds=timeouts.client_linger,
+        drain_seconds=timeouts.drain,
+        connections=limits.connections,
+        line_bytes=limits.head_line,
+        head_lines=limits.head_lines,
+    )
+
+
+def ops(settings: Settings) -> OpsOptions:
+    timeouts = settings.timeouts
+    return OpsOptions(check_seconds=timeouts.health_check, remembered_seconds=timeouts.health_remembered)
+
+
+def identities(settings: Settings) -> IdentityOptions:
+    chosen = settings.identity
+    return IdentityOptions(
+        secret=settings.secrets.identity.get_secret_value(),
+        issuer=chosen.issuer,
+        lifetime=chosen.lifetime,
+        reuse=chosen.reuse,
+        kept=chosen.kept,
+    )
+
+
+def decisions(settings: Settings) -> DecisionOptions:
+    chosen = settings.decision_log
+    return DecisionOptions(path=chosen.file, bodies=chosen.bodies, body_bytes=chosen.body_bytes, room=chosen.room)
+
+
+def bindings(settings: Settings) -> dict[str, Binding]:
+    """By organization."""
+    return {
+        organization: Binding(
+            j1ql=chosen.upstream.j1ql,
+            graphql=chosen.upstream.graphql,
+            persister=chosen.upstream.persister,
+            account=chosen.upstream.account,
+            credential=chosen.upstream.credential.get_secret_value(),
+        )
+        for organization, chosen in settings.organizations.items()
+    }

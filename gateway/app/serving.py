@@ -1,0 +1,155 @@
+"""Wires every part of a gateway, and owns start and stop.
+
+Start opens in this order: decision log, store, connections to upstreams, listeners ops, admin, data. Whatever fails,
+what was opened is closed in reverse; so does a stop: readiness ends first, then the data listener takes no more calls
+and lets those under way end, and ops is the last that answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+from gateway.app import options
+from gateway.app.admin import Admin, plan_locally
+from gateway.app.control import REAL_WORLD, Control, StartError, World, control_of, opened_control
+from gateway.authz import plan
+from gateway.control.jupiterone import JupiterOne
+from gateway.metrics import Metrics
+from gateway.proxy import (
+    DecisionLog,
+    Deps,
+    Handler,
+    Health,
+    Identities,
+    Jobs,
+    Listener,
+    Ops,
+    Pages,
+    Seals,
+    Upstreams,
+    listening,
+    reachable,
+)
+from gateway.settings import AdminListener, DataListener, OpsListener, Settings
+from gateway.stores import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that serves: the base URLs of its listeners, and the control plane for whoever runs in its process."""
+
+    data: str
+    admin: str
+    ops: str
+    control: Control
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, *, store: Store | None = None, world: World = REAL_WORLD
+) -> AsyncIterator[Gateway]:
+    """Serves while the block runs. Raises StartError.
+
+    A `store` that is given stays open; without one that of the settings is opened.
+    """
+    metrics = Metrics()
+    async with AsyncExitStack() as opened:
+        log = _decision_log(settings, metrics, opened)
+        if store is None:
+            control = await opened.enter_async_context(opened_control(settings, world=world, observer=metrics))
+        else:
+            control = control_of(store, settings, world)
+        sender = await opened.enter_async_context(Upstreams(options.upstreams(settings)))
+        deps = Deps(
+            plan=plan,
+            rules=options.rules(settings),
+            resolver=control.store.resolver,
+            execute=JupiterOne(control.tokens).execute,
+            bindings=options.bindings(settings),
+            sender=sender,
+            identities=Identities(options.identities(settings)),
+            pages=_pages(settings, metrics, world),
+            jobs=Jobs(settings.limits.jobs),
+            metrics=metrics,
+            log=log,
+            now=world.now,
+            new_id=lambda: world.randomness(16).hex(),
+        )
+        health = _health(settings, control.store, metrics)
+        listeners = _Listeners(settings, opened)
+        ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))
+        admin = await listeners.open("admin", settings.admin, _admin(settings, deps, control))
+        data = await listeners.open("data", settings.data, Handler(deps, options.proxy(settings)))
+        try:
+            yield Gateway(data, admin, ops, control)
+        finally:
+            health.draining = True  # load balancers learn it from `ops`, which is the last to close
+
+
+def _decision_log(settings: Settings, metrics: Metrics, opened: AsyncExitStack) -> DecisionLog:
+    try:
+        return opened.enter_context(DecisionLog(options.decisions(settings), dropped=metrics.decision_unlogged))
+    except OSError as fault:
+        file = settings.decision_log.file
+        raise StartError(f"the decision log `{file}` cannot be opened: {fault.strerror}") from fault
+
+
+def _pages(settings: Settings, metrics: Metrics, world: World) -> Pages:
+    seals = Seals(settings.secrets.seal.get_secret_value(), size=settings.limits.cursor, random=world.randomness)
+    return Pages(seals, metrics, options.pages(settings))
+
+
+def _admin(settings: Settings, deps: Deps, control: Control) -> Admin:
+    proxy = options.proxy(settings)
+    few = replace(proxy, buffered_bytes=proxy.buffered_bytes // 8)  # administrators send little; consumers come first
+    handler = Handler(replace(deps, plan=plan_locally), few)
+    return Admin(handler, control.logins, deps.metrics, proxy.front, deps.new_id)
+
+
+def _health(settings: Settings, store: Store, metrics: Metrics) -> Health:
+    async def sql() -> str | None:
+        """Redis is noted beside it: without it look-ups go to SQL, so calls can still be decided."""
+        found = await store.health()
+        if found["redis"] != "off":
+            metrics.store_checked("redis", up=found["redis"] == "ok")
+        return None if found["sql"] == "ok" else found["sql"]
+
+    upstreams = {
+        f"{organization}/{name}": partial(reachable, url)
+        for organization, binding in options.bindings(settings).items()
+        for name, url in (("j1ql", binding.j1ql), ("graphql", binding.graphql), ("persister", binding.persister))
+    }
+    return Health({"sql": sql}, upstreams, metrics, options.ops(settings))
+
+
+class _Listeners:
+    """Opens listeners, with faults in the words of the settings."""
+
+    def __init__(self, settings: Settings, opened: AsyncExitStack) -> None:
+        self._options = options.listener(settings)
+        self._opened = opened
+
+    async def open(
+        self, name: str, where: DataListener | AdminListener | OpsListener, serve: Handler | Admin | Ops
+    ) -> str:
+        """The base URL of a listener that serves now."""
+        opening = listening(serve, serve.malformed, host=where.host, port=where.port, options=self._options)
+        try:
+            listener = await self._opened.enter_async_context(opening)
+        except OSError as fault:
+            address = _netloc(where.host, where.port)
+            raise StartError(
+                f"the {name} listener cannot have {address}: {fault.strerror}; set `{name}.port`"
+            ) from fault
+        return _url(listener)
+
+
+def _url(listener: Listener) -> str:
+    return f"http://{_netloc(listener.host, listener.port)}"
+
+
+def _netloc(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,496 @@
+"""Every knob once: name, default, unit, reason. Read from one TOML file and `GATEWAY_…` variables.
+
+A variable names section and field, `GATEWAY_DATA__PORT=8080`, and wins over the file. A secret may also be in a file of
+its own: `identity_file = "/run/secrets/identity"` instead of `identity = "…"`, or `GATEWAY_SECRETS__IDENTITY_FILE=…`.
+Names of variables know no case, so that they reach only organizations whose id is in lower case:
+`GATEWAY_ORGANIZATIONS__ACME__UPSTREAM__CREDENTIAL=…`. Every fault is reported at once, with its path; an unknown name
+is a fault.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self, get_args
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "GATEWAY_"
+
+
+class SettingsError(ValueError):
+    """The settings do not hold; `faults` are lines such as `data.port: …`, all that there are."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+# --- kinds of values ----------------------------------------------------------------------------------------------
+
+_FILE = "_file"
+
+
+class _SecretFile:
+    """Stands for a secret that is in a file until the field's own validator reads it, so that a fault has its path."""
+
+    def __init__(self, path: object, *, twice: bool) -> None:
+        self._path, self._twice = path, twice
+
+    def read(self) -> str:
+        if self._twice:
+            raise ValueError("is given both as a value and as a file")
+        try:
+            return Path(str(self._path)).read_text("utf-8").rstrip("\r\n")
+        except OSError as fault:
+            raise ValueError(f"cannot read `{self._path}`: {fault.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"cannot read `{self._path}`: it is not UTF-8") from None
+
+
+def _read_secret(value: object) -> object:
+    return value.read() if isinstance(value, _SecretFile) else value
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http:// or https:// URL")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must have no user, query or fragment")
+    if parts.port == 0:  # reading it also refuses what is no port
+        raise ValueError("has no port that can be connected to")
+    return value.rstrip("/")
+
+
+def _redis_url(value: SecretStr | None) -> SecretStr | None:
+    if value and urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must be a redis://, rediss:// or unix:// URL")
+    return value
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_length=1)]
+SigningSecret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_length=32)]
+RedisURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_redis_url)]
+BaseURL = Annotated[str, AfterValidator(_base_url)]
+OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A table of settings; the docstrings of its fields are their descriptions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_may_be_in_files(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        files = {name: data[name + _FILE] for name in secret_fields(cls) if name + _FILE in data}
+        rest = {name: value for name, value in data.items() if name.removesuffix(_FILE) not in files}
+        return rest | {name: _SecretFile(path, twice=name in data) for name, path in files.items()}
+
+
+def secret_fields(section: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of a section that hold a secret, and may be given as a file."""
+    kinds = ((name, field.annotation) for name, field in section.model_fields.items())
+    return tuple(name for name, kind in kinds if kind is SecretStr or SecretStr in get_args(kind))
+
+
+# --- the sections -------------------------------------------------------------------------------------------------
+
+
+class DataListener(Section):
+    """Upstream routes and the faces of the control plane: what API consumers reach."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; loopback unless told otherwise, because TLS ends in front of the gateway."""
+    port: Port = 8080
+    """Port; 0 takes a free one."""
+
+
+class AdminListener(Section):
+    """Administration: logging in, and the faces of the control plane; nothing is forwarded from here."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 8081
+    """Port; 0 takes a free one."""
+
+
+class OpsListener(Section):
+    """Metrics and health; nothing secret."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 9090
+    """Port; 0 takes a free one."""
+
+
+class Secrets(Section):
+    """Secrets of the gateway itself; there is no default for any of them."""
+
+    identity: SigningSecret
+    """Signs the `Gateway-Identity` header (HMAC-SHA-256), at least 32 characters; the upstream services know it too."""
+    seal: SigningSecret
+    """Seals the cursors of conditioned keys, at least 32 characters; the same on every gateway of one address."""
+
+
+class Store(Section):
+    """Where keys live, and the limits of looking them up."""
+
+    sqlite: Path = Path("gateway.db")
+    """The database file, made by `gateway init`; a relative path starts at the working directory."""
+    redis: RedisURL = None
+    """Second level of the cache, `redis://[:password@]host:port/db`; without it a miss goes to SQL."""
+    sql_connections: Annotated[int, Field(ge=2)] = 4
+    """Connections to the database, a thread each; a change under way holds one of them."""
+    sql_wait: Seconds = 5.0
+    """Seconds that a change waits for another one to end, in this process or in another."""
+    loop_wait: Seconds = 0.05
+    """Seconds that the event loop may be held up by a locked database."""
+    lookup_timeout: Seconds = 2.0
+    """Seconds that a call waits for its key at most, whatever is away; then it is answered 503."""
+    lookups: Count = 32
+    """Look-ups under way at once, and so connections to Redis."""
+    memory_keys: Count = 10_000
+    """Keys held in this process, about 2 KB each; the least recently used goes first."""
+    absent_keys: Count = 10_000
+    """Digests remembered to be nobody's; their own room, so that junk cannot push out good keys."""
+    absent_seconds: Seconds = 10.0
+    """Seconds that an absent digest is remembered; creating the key ends it at once."""
+    catch_up_rows: Count = 1_000
+    """Changes read one by one before a call; further behind than that, everything is forgotten instead."""
+    redis_timeout: Seconds = 0.1
+    """Seconds that a look-up waits for Redis before SQL is asked."""
+    redis_cooldown: Seconds = 1.0
+    """Seconds after a failure until Redis is tried again."""
+    redis_ttl: Count = 300
+    """Seconds that Redis keeps an entry; a revocation takes effect at once all the same."""
+
+
+class Keys(Section):
+    """What new keys and their policies may be, and for how long somebody is logged in."""
+
+    default_days: Count = 365
+    """Days until a new key expires when its maker does not say; an integration key then has no end."""
+    max_days: Count = 730
+    """The longest life of a key in days."""
+    name_characters: Count = 256
+    """Length of a key's name or category."""
+    bare_wildcard: bool = True
+    """Whether a policy may say `*` for all actions or all resources."""
+    conditional_deny: bool = True
+    """Whether a DENY may carry a condition ("everything but secrets")."""
+    policy_characters: Count = 65_536
+    """Length of a policy's text."""
+    policy_depth: Count = 8
+    """Nesting of a policy's JSON."""
+    policy_statements: Count = 100
+    """Statements in a policy."""
+    policy_names: Count = 100
+    """Actions in a statement, and likewise resources."""
+    policy_values: Count = 100
+    """Values in all conditions of a policy: each of them stands in every selector of every narrowed query."""
+    policy_value_characters: Count = 256
+    """Length of one value or property name."""
+    login_minutes: Count = 60
+    """Minutes that a one-time login link can be used."""
+    session_hours: Count = 8
+    """Hours until a login session ends."""
+
+
+class Limits(Section):
+    """Sizes in bytes and counts; what is over them is refused."""
+
+    target: Count = 4096
+    """Path and query of a call."""
+    headers: Count = 64
+    """Headers of a call."""
+    header_bytes: Count = 16 * 1024
+    """Names and values of all headers of a call."""
+    head_line: Count = 8190
+    """One line of a head, the request line included."""
+    head_lines: Count = 128
+    """Lines that the parser takes before a head is refused unread."""
+    connections: Count = 512
+    """Connections of clients to one listener, open at once."""
+    body_rate: Count = 1024
+    """Bytes a second below which a body is too slow."""
+    upload: Count = 64 * 1024 * 1024
+    """A body that is passed on unread."""
+    buffered: Count = 256 * 1024 * 1024
+    """Bodies and answers held whole, of all calls together."""
+    query_body: Count = 256 * 1024
+    """Body of a J1QL call."""
+    graphql_body: Count = 2 * 1024 * 1024
+    """Body of a GraphQL call."""
+    job_body: Count = 64 * 1024
+    """Body of the creation of a synchronization job."""
+    inspected_upload: Count = 16 * 1024 * 1024
+    """Body of an upload that must be looked into."""
+    query_characters: Count = 100_000
+    """Length of a query."""
+    query_tokens: Count = 10_000
+    """Lexical tokens of a query."""
+    query_depth: Count = 50
+    """Nesting of a query."""
+    graphql_tokens: Count = 5_000
+    """Lexical tokens of a GraphQL document."""
+    graphql_roots: Count = 50
+    """Root fields of a GraphQL operation."""
+    graphql_batch: Count = 50
+    """Operations in a GraphQL array."""
+    page_rows: Count = 250
+    """Rows in a page for a conditioned key."""
+    page_calls: Count = 1000
+    """Answers of the upstream that are read for one page."""
+    answer: Count = 32 * 1024 * 1024
+    """An upstream's answer that is checked before it is passed on."""
+    cursor: Count = 2048
+    """An upstream's cursor, sealed; every sealed one has this size."""
+    upstream_connections: Count = 256
+    """Connections to upstreams, open at once."""
+    upstream_head: Count = 16 * 1024
+    """One header of an upstream's answer."""
+    jobs: Count = 10_000
+    """Synchronization jobs whose integration instance is remembered, about 200 bytes each."""
+
+
+class Timeouts(Section):
+    """In seconds."""
+
+    client_head: Seconds = 10.0
+    """For the head of a call, from its first byte."""
+    client_body: Seconds = 20.0
+    """For a body, beside what `limits.body_rate` grants."""
+    client_send: Seconds = 30.0
+    """Until a client takes the next piece of an answer."""
+    client_keepalive: Seconds = 75.0
+    """That an idle connection of a client is kept; longer than the proxy in front of the gateway keeps it."""
+    client_half_closed: Seconds = 5.0
+    """That a call goes on whose client sends no more."""
+    client_linger: Seconds = 2.0
+    """That the rest of a refused body is read, so that the client gets to see the answer."""
+    drain: Seconds = 10.0
+    """That calls under way may go on when the gateway is told to stop."""
+    health_check: Seconds = 3.0
+    """For one check of `/readyz`."""
+    health_remembered: Seconds = 1.0
+    """That its results stand, so that probes cannot wear out what they probe."""
+    upstream_connect: Seconds = 5.0
+    """Until a connection to an upstream stands, waiting for a free one included."""
+    upstream_answer: Seconds = 60.0
+    """Until the head of an upstream's answer is there."""
+    upstream_idle: Seconds = 60.0
+    """Between two pieces of an upstream's answer."""
+    upstream_send: Seconds = 30.0
+    """Until an upstream takes the next piece of a body."""
+    upstream_keepalive: Seconds = 15.0
+    """That an idle connection to an upstream is kept."""
+    page: Seconds = 20.0
+    """After which a page for a conditioned key is sent as it is, with a cursor to go on."""
+
+
+class Identity(Section):
+    """The signed `Gateway-Identity` header."""
+
+    issuer: str = "gateway"
+    """The claim `iss`."""
+    lifetime: Count = 60
+    """Seconds that a token is good."""
+    reuse: Annotated[int, Field(ge=0)] = 30
+    """Seconds that one token is sent with a key's calls before it is made anew; less than `identity.lifetime`."""
+    kept: Count = 10_000
+    """Tokens held, a few hundred bytes each."""
+
+    @model_validator(mode="after")
+    def _tokens_are_good_when_they_are_sent(self) -> Self:
+        if self.reuse >= self.lifetime:
+            raise ValueError("`reuse` must be less than `lifetime`")
+        return self
+
+
+class DecisionLog(Section):
+    """One JSON record a call; by it a refusal can be looked up from its request id."""
+
+    file: Path | None = None
+    """The file to append to; without one, standard output."""
+    bodies: bool = False
+    """Whether to write what callers asked: queries may name people and findings."""
+    body_bytes: Count = 4096
+    """How much of it."""
+    room: Count = 10_000
+    """Records that may wait for the disk, about 500 bytes each; more are lost, and counted."""
+
+
+class Upstream(Section):
+    """One organization's platform: three addresses, and what the gateway calls them with."""
+
+    j1ql: BaseURL
+    """Address of the query service, all of it: `https://…/j1ql`."""
+    graphql: BaseURL
+    """Address of the GraphQL service, all of it: `https://…/graphql`."""
+    persister: BaseURL
+    """Address of the persister, without the `/persister/…` that follows it."""
+    account: str = Field(min_length=1)
+    """The account as the platform knows it, for the `JupiterOne-Account` header."""
+    credential: Secret
+    """The gateway's own credential at the platform; no client ever sees it."""
+
+
+class Organization(Section):
+    """What is bound to one organization; its id is that of `gateway init`."""
+
+    upstream: Upstream
+    """Where the calls of its keys go."""
+
+
+class Settings(BaseSettings):
+    """All settings; make one with `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", enable_decoding=False, extra="forbid", frozen=True
+    )
+
+    data: DataListener = DataListener()
+    admin: AdminListener = AdminListener()
+    ops: OpsListener = OpsListener()
+    secrets: Secrets
+    store: Store = Store()
+    keys: Keys = Keys()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    identity: Identity = Identity()
+    decision_log: DecisionLog = DecisionLog()
+    organizations: dict[OrganizationId, Organization] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (the signature is the library's)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables win over the file, whose content the constructor is given."""
+        return env_settings, init_settings
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+_IN_A_USERS_WORDS = {"missing": "is missing", "extra_forbidden": "is not a setting"}
+
+
+def load(file: Path | None) -> Settings:
+    """The settings of a file (None for none) and of the environment. Raises SettingsError with all that is wrong."""
+    content = _toml(file) if file else {}
+    content.setdefault("secrets", {})  # so that each secret that is missing is named
+    stray = _stray_variables()
+    try:
+        settings = Settings(**content)
+    except ValidationError as fault:
+        raise SettingsError((*map(_line, fault.errors()), *stray)) from None
+    if stray:
+        raise SettingsError(stray)
+    return settings
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as fault:
+        raise SettingsError((f"{file}: {fault.strerror}",)) from None
+    except UnicodeDecodeError:
+        raise SettingsError((f"{file}: is not UTF-8",)) from None
+    except tomllib.TOMLDecodeError as fault:
+        raise SettingsError((f"{file}: {fault}",)) from None
+
+
+def _line(fault: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in fault["loc"])
+    message = _IN_A_USERS_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    return f"{path}: {message}"
+
+
+def _stray_variables() -> tuple[str, ...]:
+    """Variables that name no section. Without `__` they are not ours: orchestrators set GATEWAY_PORT and the like."""
+    names = (name for name in os.environ if name.startswith(PREFIX) and "__" in name)
+    return tuple(
+        f"{name}: is not a setting"
+        for name in sorted(names)
+        if name.removeprefix(PREFIX).partition("__")[0].lower() not in Settings.model_fields
+    )
+
+
+def validated(content: dict[str, Any]) -> Settings:
+    """The settings of a value, with nothing from the environment. Raises SettingsError."""
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as fault:
+        raise SettingsError(tuple(map(_line, fault.errors()))) from None
+
+
+# --- showing ------------------------------------------------------------------------------------------------------
+
+
+def effective(settings: Settings) -> str:
+    """Each setting as a TOML line, secrets masked."""
+    return "\n".join(
+        f"{path} = {json.dumps(value, ensure_ascii=False)}" for path, value in _values(settings.model_dump(mode="json"))
+    )
+
+
+def _values(section: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _values(value, f"{path}{name}.")
+        elif value is not None:
+            yield f"{path}{name}", value
+
+
+def table() -> str:
+    """The table of all settings in Markdown, for README."""
+    head = "| setting | default | meaning |\n|---|---|---|\n"
+    return head + "\n".join(
+        f"| `{path}` | {_default(field)} | {field.description} |" for path, field in fields(Settings)
+    )
+
+
+def fields(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Each setting's path and field; `organizations.<id>` stands for any organization."""
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from fields(kind, f"{path}{name}.")
+        elif name == "organizations":
+            yield from fields(Organization, f"{path}{name}.<id>.")
+        else:
+            yield f"{path}{name}", field
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "none" if field.default is None else f"`{json.dumps(field.default, default=str)}`"

@@ -1,0 +1,105 @@
+"""The settings and the options of the parts say the same: every option can be set, and both have the same defaults."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.app import options
+from gateway.authz import Rules
+from gateway.control import LoginOptions, TokenOptions
+from gateway.proxy import (
+    DecisionOptions,
+    IdentityOptions,
+    ListenerOptions,
+    OpsOptions,
+    PageOptions,
+    ProxyOptions,
+    UpstreamOptions,
+)
+from gateway.settings import Settings, validated
+from gateway.stores import StoreOptions
+
+SECRETS = {"identity": "i" * 32, "seal": "s" * 32}
+PARTS = {
+    options.store: StoreOptions(Path("gateway.db")),
+    options.tokens: TokenOptions(),
+    options.logins: LoginOptions(),
+    options.rules: Rules(),
+    options.proxy: ProxyOptions(),
+    options.pages: PageOptions(),
+    options.listener: ListenerOptions(),
+    options.ops: OpsOptions(),
+    options.upstreams: UpstreamOptions(),
+    options.identities: IdentityOptions(SECRETS["identity"]),
+    options.decisions: DecisionOptions(),
+}
+NOT_SETTINGS = {
+    "Rules.mode",  # and the capabilities: what is known about an upstream is found out, not set
+    "Rules.roots",  # a table, not a knob
+    "IdentityOptions.secret",  # has no default to be compared with
+}
+SECTIONS = ("store", "keys", "limits", "timeouts", "identity", "decision_log")
+READ_ELSEWHERE = {"limits.cursor", "limits.jobs"}
+"""By `serving` itself: no options value stands around one number."""
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_the_defaults_of_the_settings_are_those_of_the_part(part):
+    assert part(validated({"secrets": SECRETS})) == PARTS[part]
+
+
+def other(value: object) -> object:
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return value + "x"
+        case _:
+            return "redis://other/1"
+
+
+def flat(value: object, path: str) -> dict[str, object]:
+    if not is_dataclass(value):
+        return {path: value}
+    found = {}
+    for field in fields(value):
+        found |= flat(getattr(value, field.name), f"{type(value).__name__}.{field.name}")
+    return found
+
+
+def everything(settings: Settings) -> dict[str, object]:
+    found = {}
+    for part in PARTS:
+        found |= flat(part(settings), part.__name__)
+    return found
+
+
+def test_each_setting_reaches_one_option_and_each_option_has_a_setting():
+    settings = validated({"secrets": SECRETS})
+    before, reached = everything(settings), set()
+    for section in SECTIONS:
+        for name, value in getattr(settings, section):
+            changed = settings.model_dump() | {"secrets": SECRETS}
+            changed[section] |= {name: other(value)}
+            after = everything(validated(changed))
+            told = {option for option in after if after[option] != before[option]}
+            assert len(told) == (0 if f"{section}.{name}" in READ_ELSEWHERE else 1), (section, name, told)
+            reached |= told
+    unset = {option for option in set(before) - reached if not option.startswith("Capabilities.")}
+    assert unset == NOT_SETTINGS
+
+
+def test_an_organization_is_bound_to_its_upstreams():
+    upstream = {"j1ql": "http://a/j1ql", "graphql": "http://b/", "persister": "http://c", "account": "x"}
+    settings = validated(
+        {"secrets": SECRETS, "organizations": {"acme": {"upstream": upstream | {"credential": "ours"}}}}
+    )
+    binding = options.bindings(settings)["acme"]
+    assert (binding.j1ql, binding.graphql, binding.persister) == ("http://a/j1ql", "http://b", "http://c")
+    assert (binding.account, binding.credential) == ("x", "ours")
+    assert "ours" not in repr(binding)

@@ -1,0 +1,195 @@
+"""Settings: one file and variables, every fault at once, secrets never shown."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import PREFIX, Settings, SettingsError, effective, fields, load, table
+
+ROOT = Path(__file__).parents[1]
+SECRET = "not-a-secret-but-long-enough-for-one"
+
+WHOLE = f"""
+[secrets]
+identity = "{SECRET}1"
+seal = "{SECRET}2"
+
+[store]
+redis = "redis://:{SECRET}3@localhost:6379/0"
+
+[organizations.acme.upstream]
+j1ql = "http://127.0.0.1:7000"
+graphql = "https://platform.example/"
+persister = "http://127.0.0.1:7000/base"
+account = "acme"
+credential = "{SECRET}4"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch):
+    for name in os.environ:
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content: str) -> Path:
+        path = tmp_path / "gateway.toml"
+        path.write_text(content, "utf-8")
+        return path
+
+    return write
+
+
+def faults(path: Path | None) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(path)
+    return list(caught.value.faults)
+
+
+def test_a_whole_file_is_read(file):
+    settings = load(file(WHOLE))
+    upstream = settings.organizations["acme"].upstream
+    assert (settings.data.port, settings.admin.port, settings.ops.port) == (8080, 8081, 9090)
+    assert {settings.data.host, settings.admin.host, settings.ops.host} == {"127.0.0.1"}
+    assert upstream.graphql == "https://platform.example"
+    assert upstream.persister == "http://127.0.0.1:7000/base"
+    assert upstream.credential.get_secret_value() == SECRET + "4"
+
+
+def test_without_secrets_nothing_starts_and_each_missing_one_is_named():
+    assert faults(None) == ["secrets.identity: is missing", "secrets.seal: is missing"]
+
+
+def test_a_short_secret_is_refused_without_being_shown(file):
+    (fault,) = faults(file(WHOLE.replace(SECRET + "1", "short-one")))
+    assert fault.startswith("secrets.identity: ")
+    assert "32" in fault
+    assert "short-one" not in fault
+
+
+def test_every_fault_is_reported_at_once_with_its_path(file, monkeypatch):
+    monkeypatch.setenv("GATEWAY_OPS__PORT", "x")
+    monkeypatch.setenv("GATEWAY_OPPS__PORT", "1")
+    path = file("""
+        colour = "red"
+        [data]
+        port = 70000
+        prot = 1
+        [store]
+        redis = "http://localhost"
+        [organizations.acme.upstream]
+        j1ql = "ftp://x"
+        graphql = "http://user@x"
+        persister = "http://x?y"
+        account = ""
+        credential_file = "/no/such/file"
+        [organizations."a b".upstream]
+    """)
+    assert {fault.split(": ")[0] for fault in faults(path)} == {
+        "colour",
+        "data.port",
+        "data.prot",
+        "ops.port",
+        "GATEWAY_OPPS__PORT",
+        "secrets.identity",
+        "secrets.seal",
+        "store.redis",
+        "organizations.acme.upstream.j1ql",
+        "organizations.acme.upstream.graphql",
+        "organizations.acme.upstream.persister",
+        "organizations.acme.upstream.account",
+        "organizations.acme.upstream.credential",
+        "organizations.a b.[key]",
+        "organizations.a b.upstream.j1ql",
+        "organizations.a b.upstream.graphql",
+        "organizations.a b.upstream.persister",
+        "organizations.a b.upstream.account",
+        "organizations.a b.upstream.credential",
+    }
+
+
+def test_a_variable_wins_over_the_file_and_leaves_the_rest_of_its_section_alone(file, monkeypatch):
+    monkeypatch.setenv("GATEWAY_DATA__PORT", "7070")
+    monkeypatch.setenv("GATEWAY_ORGANIZATIONS__ACME__UPSTREAM__ACCOUNT", "other")
+    settings = load(file(WHOLE + '[data]\nhost = "::1"\nport = 1\n'))
+    assert (settings.data.host, settings.data.port) == ("::1", 7070)
+    assert settings.organizations["acme"].upstream.account == "other"
+    assert settings.organizations["acme"].upstream.j1ql == "http://127.0.0.1:7000"
+
+
+def test_variables_that_orchestrators_set_for_a_service_of_our_name_are_ignored(file, monkeypatch):
+    monkeypatch.setenv("GATEWAY_PORT", "tcp://10.0.0.1:8080")
+    monkeypatch.setenv("GATEWAY_SERVICE_HOST", "10.0.0.1")
+    assert load(file(WHOLE)).data.port == 8080
+
+
+def test_a_section_in_a_variable_is_a_fault_not_a_traceback(file, monkeypatch):
+    monkeypatch.setenv("GATEWAY_DATA", "{not json")
+    (fault,) = faults(file(WHOLE))
+    assert fault.startswith("data: ")
+
+
+@pytest.mark.parametrize("way", ["file", "variable"])
+def test_a_secret_may_be_in_a_file_of_its_own(file, tmp_path, monkeypatch, way):
+    (tmp_path / "seal").write_text(SECRET + "9\n")
+    text = WHOLE.replace(f'seal = "{SECRET}2"', "" if way == "variable" else f'seal_file = "{tmp_path}/seal"')
+    if way == "variable":
+        monkeypatch.setenv("GATEWAY_SECRETS__SEAL_FILE", f"{tmp_path}/seal")
+    assert load(file(text)).secrets.seal.get_secret_value() == SECRET + "9"
+
+
+def test_a_secret_given_both_ways_is_a_fault(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("GATEWAY_SECRETS__SEAL_FILE", f"{tmp_path}/seal")
+    assert faults(file(WHOLE)) == ["secrets.seal: is given both as a value and as a file"]
+
+
+def test_only_secrets_may_be_in_files(file):
+    assert faults(file(WHOLE + '[data]\nhost_file = "x"\n')) == ["data.host_file: is not a setting"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        (b"[data\n", "line 1"),
+        (b"\xff", "UTF-8"),
+        (b"[data]\nport = 1\nport = 2\n", "line 3"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_fault_that_names_it(tmp_path, content, words):
+    path = tmp_path / "gateway.toml"
+    if content is not None:
+        path.write_bytes(content)
+    (fault,) = faults(path)
+    assert fault.startswith(f"{path}: ")
+    assert words in fault
+
+
+def test_no_secret_is_ever_shown(file):
+    settings = load(file(WHOLE))
+    for text in (effective(settings), repr(settings), str(settings), settings.model_dump_json()):
+        assert SECRET not in text
+        assert "acme" in text
+
+
+def test_effective_settings_are_a_configuration_again_but_for_the_secrets(file):
+    settings = load(file(WHOLE))
+    again = tomllib.loads(effective(settings))
+    assert again == settings.model_dump(mode="json", exclude_none=True)
+
+
+def test_every_setting_has_a_description_of_one_line():
+    for path, field in fields(Settings):
+        assert field.description, path
+        assert "\n" not in field.description, path
+
+
+def test_readme_has_the_settings_table_as_it_is_generated():
+    assert table() in (ROOT / "README.md").read_text("utf-8")
