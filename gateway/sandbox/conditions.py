@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 from gateway.j1ql import tree
@@ -118,7 +118,7 @@ def _cidr(cidr: tree.Cidr, scope: Scope[Row]) -> Test[Row]:
     """IPv4 only, as documented; text that is no address is in no network."""
     try:
         network = IPv4Network(cidr.network.value, strict=False)
-    except (AddressValueError, NetmaskValueError, ValueError):
+    except ValueError:
         raise EvaluationError(f"Invalid CIDR: {cidr.network.value}") from None
     operand = compile_expression(cidr.operand, scope)
     negated = cidr.negated

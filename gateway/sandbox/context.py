@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gateway.j1ql import tree
 from gateway.sandbox.graph import Graph
@@ -57,7 +57,7 @@ class Context:
     now: int
     limits: Limits
     budget: Budget
-    subquery: Callable[[tree.Query, Context], Sequence[Value]] = field(repr=False)
+    subquery: Callable[[tree.Query, Context], Sequence[Value]]
 
     def parameter(self, name: str) -> Value:
         """The value of `${name}` from the variables, or of `${param.name}` from the account's parameters.

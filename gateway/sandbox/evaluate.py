@@ -26,7 +26,7 @@ from typing import Any, Literal
 from gateway.j1ql import tree
 from gateway.sandbox.aliases import Aliases
 from gateway.sandbox.context import Budget, Context, EvaluationError, Limits
-from gateway.sandbox.graph import Graph
+from gateway.sandbox.graph import Entity, Graph
 from gateway.sandbox.matching import compile_pattern
 from gateway.sandbox.returns import Group, Item, Returns, distinct
 from gateway.sandbox.values import Value
@@ -66,11 +66,8 @@ def evaluate(  # noqa: PLR0913  # what an answer depends on, and nothing else
 
 
 def _answer(query: tree.Query, context: Context) -> Result:
-    aliases = Aliases.of_query(query)
-    returns = Returns(query, aliases, context)
-    matches = compile_pattern(query, aliases, context)
     window = _window(query.windows, context)
-    groups = returns.groups(matches())
+    returns, groups = _rows(query, context)
     match query.returns:
         case None:
             return Result("list", [entity.wire() for entity in window(_listed(groups))])
@@ -80,7 +77,15 @@ def _answer(query: tree.Query, context: Context) -> Result:
             return Result("table", [returns.cells(group) for group in window(groups)])
 
 
-def _listed(groups: Sequence[Group]) -> list[Any]:
+def _rows(query: tree.Query, context: Context) -> tuple[Returns, list[Group]]:
+    """What a query returns, before SKIP and LIMIT."""
+    aliases = Aliases.of_query(query)
+    returns = Returns(query, aliases, context)
+    matches = compile_pattern(query, aliases, context)
+    return returns, returns.groups(matches())
+
+
+def _listed(groups: Sequence[Group]) -> list[Entity]:
     """Without RETURN: the start of each match, once.
 
     OPEN (ambiguity 5): and what optional groups led to, which are "added to the list of results" (J1QL specification).
@@ -127,11 +132,9 @@ def _subquery(query: tree.Query, context: Context) -> list[Value]:
     items = query.returns
     if not isinstance(items, tuple) or len(items) != 1 or not _is_property(items[0]):
         raise EvaluationError("A subquery must return exactly one property")
-    aliases = Aliases.of_query(query)
-    returns = Returns(query, aliases, context)
-    matches = compile_pattern(query, aliases, context)
     window = _window(query.windows, context)
-    return [value for group in window(returns.groups(matches())) for value in returns.values(group)]
+    returns, groups = _rows(query, context)
+    return [value for group in window(groups) for value in returns.values(group)]
 
 
 def _is_property(item: tree.Item) -> bool:

@@ -48,7 +48,7 @@ def compile_expression(expression: tree.Expression, scope: Scope[Row]) -> Getter
         case tree.Arithmetic(left, symbol, right):
             calculate = _ARITHMETIC[symbol]
             first, second = (compile_expression(side, scope) for side in (left, right))
-            return lambda row: _calculated(calculate, first(row), second(row))
+            return lambda row: calculated(calculate, (first(row), second(row)))
         case tree.Regex():
             raise EvaluationError("A regular expression may only be compared with")
         case _:
@@ -106,8 +106,11 @@ def _constant(expression: _Constant, context: Context) -> Value:
 
 
 def _number(source: str) -> Number:
-    number = plain(float(source) if re.search("[.eE]", source) else int(source[:400]))
-    if number is None or len(source) > 400:  # noqa: PLR2004  # the largest double has 309 digits
+    try:
+        number = plain(int(source) if source.removeprefix("-").isdecimal() else float(source))
+    except ValueError:  # more digits than the interpreter converts
+        number = None
+    if number is None:
         raise EvaluationError(f"Number out of range: {source[:20]}...")
     return number
 
@@ -137,11 +140,9 @@ def _moment(source: str) -> int:
     return round(zoned.timestamp() * 1000)
 
 
-# --- arithmetic and functions ----------------------------------------------------------------------------------------
+# --- arithmetic and functions -------------------------------------------------------------------------------------
 
-_Calculation = Callable[[Any, Any], Number]
-
-_ARITHMETIC: Mapping[str, _Calculation] = {
+_ARITHMETIC: Mapping[str, Callable[[Any, Any], Number]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -151,8 +152,8 @@ _ARITHMETIC: Mapping[str, _Calculation] = {
 }
 
 
-def _calculated(calculate: Callable[..., Number], *values: Value) -> Value:
-    """Works on numbers only, as documented ("`'1'` does not work").
+def calculated(calculate: Callable[..., Number], values: Sequence[Value]) -> Value:
+    """A calculation with numbers; with anything else it is undefined, as documented ("`'1'` does not work").
 
     OPEN (assumption A10): what has no value, such as a division by zero, is undefined and no error of the query.
     """
@@ -172,7 +173,7 @@ class _Function:
 
 
 def _numeric(calculate: Callable[[Any], Number]) -> _Function:
-    return _Function(lambda values: _calculated(calculate, *values), most=1)
+    return _Function(lambda values: calculated(calculate, values), most=1)
 
 
 FUNCTIONS: Mapping[str, _Function] = {

@@ -16,6 +16,9 @@ from gateway.sandbox.origin import Integration
 from gateway.sandbox.queries import QueryError, answer, read_call
 from gateway.sandbox.schema import SCHEMA
 
+_VALIDATION = [rule for rule in graphql.specified_rules if rule is not graphql.VariablesInAllowedPositionRule]
+"""No public document says whether an id is a String or an ID, so a variable of either type is taken."""
+
 Arguments = Mapping[str, Any]
 """The arguments of a root field, checked against the schema."""
 
@@ -44,10 +47,17 @@ class GraphQL:
         variables, name = request.get("variables"), request.get("operationName")
         if not isinstance(variables, dict | None) or not isinstance(name, str | None):
             raise ValueError("variables should be an object, operationName a string")  # noqa: TRY004 - JSON, not types
-        result = graphql.graphql_sync(
-            SCHEMA, request["query"], self._roots(), variable_values=variables, operation_name=name
-        )
+        result = self._result(request["query"], variables, name)
         return dict(result.formatted)
+
+    def _result(self, query: str, variables: dict[str, Any] | None, name: str | None) -> graphql.ExecutionResult:
+        try:
+            document = graphql.parse(query)
+        except GraphQLError as fault:
+            return graphql.ExecutionResult(data=None, errors=[fault])
+        if faults := graphql.validate(SCHEMA, document, _VALIDATION):
+            return graphql.ExecutionResult(data=None, errors=faults)
+        return graphql.execute_sync(SCHEMA, document, self._roots(), variable_values=variables, operation_name=name)
 
     def _roots(self) -> dict[str, Callable[..., Any]]:
         """Root field -> what it does with its arguments; the library also says where in the document it stands."""

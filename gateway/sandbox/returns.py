@@ -10,17 +10,18 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, product
+from statistics import fmean
 from typing import Any, TypeVar
 
 from gateway.j1ql import tree
 from gateway.sandbox.aliases import Aliases
 from gateway.sandbox.conditions import compile_condition
 from gateway.sandbox.context import Context, EvaluationError
-from gateway.sandbox.expressions import Getter, Scope, calls, compile_expression
+from gateway.sandbox.expressions import Getter, Scope, calculated, calls, compile_expression
 from gateway.sandbox.graph import TIMES, iso
 from gateway.sandbox.matching import Match, Matched
 from gateway.sandbox.selectors import property_name
-from gateway.sandbox.values import Thing, Value, elements, identity, is_number, plain, sort_key
+from gateway.sandbox.values import Number, Thing, Value, elements, identity, is_number, sort_key
 
 Item = TypeVar("Item")
 
@@ -34,24 +35,20 @@ class Row:
 Group = Sequence[Row]
 """The rows that one row of the answer speaks of; empty only for aggregates over nothing."""
 
-# --- aggregates -------------------------------------------------------------------------------------------------------
+# --- aggregates ------------------------------------------------------------------------------------------------------
 
 
-def _numbers(values: Iterable[Value]) -> list[Any]:
-    return [value for value in values if is_number(value)]
-
-
-def _average(values: Sequence[Value]) -> Value:
-    numbers = _numbers(values)
-    return plain(sum(numbers) / len(numbers)) if numbers else None
+def _of_numbers(calculate: Callable[[Sequence[Any]], Number]) -> Callable[[Sequence[Value]], Value]:
+    """An aggregate that looks at numbers only."""
+    return lambda values: calculated(lambda *numbers: calculate(numbers), list(filter(is_number, values)))
 
 
 AGGREGATES: Mapping[str, Callable[[Sequence[Value]], Value]] = {
     "COUNT": lambda values: len({identity(value) for value in values}),
     "MIN": lambda values: min(values, key=sort_key, default=None),
     "MAX": lambda values: max(values, key=sort_key, default=None),
-    "AVG": _average,
-    "SUM": lambda values: plain(sum(_numbers(values))),
+    "AVG": _of_numbers(fmean),
+    "SUM": _of_numbers(sum),
 }
 """From the values of a group, undefined ones left out. "count always returns the number of distinct entities or
 attributes" (J1QL specification). OPEN (undocumented): the others take a value once for every way to it."""
@@ -95,7 +92,7 @@ def _is_aggregate(call: tree.Call) -> bool:
     return call.name.upper() in AGGREGATES
 
 
-# --- columns ----------------------------------------------------------------------------------------------------------
+# --- columns ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +142,7 @@ def _all_cells(alias: str, thing: Thing | None) -> dict[str, Any]:
     return {f"{alias}.{name}": value for name, value in {**metadata, **wire["properties"]}.items()}
 
 
-# --- the way of a table -----------------------------------------------------------------------------------------------
+# --- the way of a table ----------------------------------------------------------------------------------------------
 
 
 class Returns:
@@ -155,13 +152,16 @@ class Returns:
         items = query.returns if isinstance(query.returns, tuple) else ()
         self._budget = context.budget
         self._unwinds = dict(_unwinds(items, aliases, context))
-        scope = _Grouped(context, Matched(context, aliases, "return"), frozenset(self._unwinds), {})
-        self._columns = [_column(item, scope) for item in items]
-        columns = {column.name: column.value for column in self._columns}
-        after = _Grouped(context, Matched(context, aliases, "order"), scope.unwound, columns)
-        self._having = None if query.having is None else compile_condition(query.having, after)
+
+        def scope(clause: str, columns: Mapping[str, Getter[Group]]) -> _Grouped:
+            return _Grouped(context, Matched(context, aliases, clause), frozenset(self._unwinds), columns)
+
+        self._columns = [_column(item, scope("return", {})) for item in items]
+        named = {column.name: column.value for column in self._columns}
+        self._having = None if query.having is None else compile_condition(query.having, scope("having", named))
         self._unique = query.unique
-        self._order = [(compile_expression(order.value, after), order.descending) for order in query.order]
+        order = scope("order", named)
+        self._order = [(compile_expression(by.value, order), by.descending) for by in query.order]
 
     def groups(self, matches: Iterable[Match]) -> list[Group]:
         """The rows of the answer, in order, before SKIP and LIMIT."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Hashable, Sequence
 
 from gateway.sandbox.graph import Entity, Relationship
@@ -61,7 +61,7 @@ def ends_with(left: Value, right: Value) -> bool:
 
 
 def identity(value: Value) -> Hashable:
-    """A key that two values share if and only if they are the same: for DISTINCT, UNIQUE and grouping."""
+    """A key that two values share if and only if they are the same: for COUNT, UNIQUE and groups."""
     if isinstance(value, (list, tuple)):
         return ("list", *map(identity, value))
     return (kind(value), value)
@@ -74,12 +74,10 @@ def sort_key(value: Value) -> tuple[tuple[str, Scalar], ...]:
 
 
 def plain(number: Number) -> Number | None:
-    """A result of arithmetic as JSON writes it: 4.0 is 4; what is not finite is undefined."""
-    if isinstance(number, float):
-        if not math.isfinite(number):
-            return None
-        return int(number) if number.is_integer() else number
-    return number
+    """A number as JSON writes it: 4.0 is 4; what the doubles of other readers do not reach is undefined."""
+    if not abs(number) <= sys.float_info.max:  # so written, it is true of NaN
+        return None
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def text(value: Value) -> str:

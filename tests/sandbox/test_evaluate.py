@@ -264,6 +264,7 @@ def where(operator: str, right: tree.Expression | tree.Subquery) -> tree.Query:
         (returning(tree.Call("LOWER", (NAME,))), "Function LOWER is not supported here"),
         (returning(tree.Call("ABS", ())), "Wrong number of arguments for ABS: 0"),
         (returning(tree.Regex("x", "")), "A regular expression may only be compared with"),
+        (returning(tree.Number("9" * 5000)), "Number out of range: 99999999999999999999..."),
         (returning(tree.Number("9" * 500)), "Number out of range: 99999999999999999999..."),
         (returning(tree.Number("1e999")), "Number out of range: 1e999..."),
         (returning(tree.Now(1, "week")), "Invalid date unit: week"),
@@ -295,6 +296,12 @@ def test_a_date_may_be_less_or_more_than_a_day(text: str, born: list[str]) -> No
         tree.Name("Person"), tree.Comparison(tree.Path((tree.Segment("born"),)), "=", tree.Date(text))
     )
     assert [row["id"] for row in answer(tree.Query(person)).data] == born
+
+
+def test_numbers_beyond_every_double_are_undefined() -> None:
+    graph = graph_of([f'ana user User {{"big": {10**300}, "huge": {10**400}}}', f'bob user User {{"big": {10**300}}}'])
+    columns = "u.big * 1000000000 AS a, u.huge / 2.5 AS b, SUM(u.huge) AS c, AVG(u.huge) AS d, COUNT(u) AS e"
+    assert answer(f"FIND User AS u RETURN {columns}", graph).data == [{"e": 2}]
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------
