@@ -5,8 +5,8 @@
     passed on      the gateway, a key that may do everything
     narrowed       the gateway, a key with a condition: the query is narrowed, and every row checked
 
-Each proxy has one core to itself, sandbox and clients share the others (on Linux; elsewhere nothing is pinned and no CPU
-is told). Times of a shared machine mean little by themselves: compare the ratios of one run.
+Each proxy has one core to itself, sandbox and clients share the others (on Linux; elsewhere nothing is pinned, and no
+CPU is told). Times of a shared machine mean little by themselves: compare the ratios of one run.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.authz import GraphQLLimits, Rules
+from gateway.authz import Capabilities, GraphQLLimits, Rules, State
 from gateway.control.logins import LoginOptions
 from gateway.control.tokens import TokenOptions
 from gateway.http1 import FrontLimits
@@ -65,7 +65,12 @@ def logins(settings: Settings) -> LoginOptions:
 
 def rules(settings: Settings) -> Rules:
     limits = settings.limits
+    capabilities = Capabilities(
+        **dict.fromkeys(settings.graph.verified, State.VERIFIED), **dict.fromkeys(settings.graph.failed, State.FAILED)
+    )
     return Rules(
+        mode=settings.graph.relationships,
+        capabilities=capabilities,
         page=limits.page_rows,
         query_body=limits.query_body,
         graphql_body=limits.graphql_body,

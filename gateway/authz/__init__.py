@@ -1,5 +1,6 @@
 """May this call pass, and how narrowed: the tables route and root field -> action and resource, and the plan."""
 
+from gateway.authz.capabilities import CAPABILITIES, Capabilities, Mode, State
 from gateway.authz.plan import plan
 from gateway.authz.routes import ROUTE_NAMES, Face, Route, route_of
 from gateway.authz.rows import Page, Withheld, checked
@@ -7,12 +8,16 @@ from gateway.authz.rules import GraphQLLimits, Rules
 from gateway.authz.whoami import whoami
 
 __all__ = [
+    "CAPABILITIES",
     "ROUTE_NAMES",
+    "Capabilities",
     "Face",
     "GraphQLLimits",
+    "Mode",
     "Page",
     "Route",
     "Rules",
+    "State",
     "Withheld",
     "checked",
     "plan",

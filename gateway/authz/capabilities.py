@@ -9,7 +9,7 @@ failed is never used. One that was not witnessed is used where a wrong guess cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 
@@ -58,6 +58,8 @@ class Capabilities:
         state: State = getattr(self, name)
         return state is State.VERIFIED or (state is State.UNWITNESSED and name in TRUSTED)
 
+
+CAPABILITIES = tuple(field.name for field in fields(Capabilities))
 
 TRUSTED = frozenset({"negation_binds", "where_before_aggregates", "full_text_binds"})
 """Documented by the platform or used in the queries it ships, so that they are answered before a probe has spoken."""

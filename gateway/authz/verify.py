@@ -79,11 +79,10 @@ def _joined(joiner: str, parts: list[_Formula]) -> _Formula:
     return _Formula(tuple(tokens[1:]), compound=True)
 
 
-def _conjuncts(predicate: Predicate, alias: str = "") -> list[_Formula]:
+def _conjuncts(predicate: Predicate, before: str = "") -> list[_Formula]:
     """P as what AND joins: one of the allows, and for each of the denies that it does not hold. Empty if all pass."""
     if not predicate.allows or not all(condition.equals for condition in predicate.denies):
         raise _NotProven("nothing satisfies the predicate, so that no text can carry it")
-    before = f"{alias}." if alias else ""
     conjuncts = []
     if all(condition.equals for condition in predicate.allows):
         conjuncts.append(_joined("OR", [_equal(condition, before) for condition in predicate.allows]))
@@ -141,72 +140,78 @@ def _body(excluded: str) -> str:
 
 
 _SINGLE, _DOUBLE, _BRACKETED = _body("'"), _body('"'), _body(r"\[\]'\"")
+_SPACE = r"[ \t\r\n]*+"
 _TOKEN = re.compile(
     rf"""
-    [Dd][Aa][Tt][Ee] \s*+ \( \s*+ [0-9][0-9A-Za-z:.+-]*+ \s*+ \)
+    [Dd][Aa][Tt][Ee] {_SPACE} \( {_SPACE} [0-9][0-9A-Za-z:.+-]*+ {_SPACE} \)
   | (?: [A-Za-z_][A-Za-z0-9_]*+ | \[{_BRACKETED}\] )
-    (?: \s*+ \. \s*+ (?: [A-Za-z0-9_]++ | \[{_BRACKETED}\] | \* ) )*+
+    (?: {_SPACE} \. {_SPACE} (?: [A-Za-z0-9_]++ | \[{_BRACKETED}\] | \* ) )*+
   | '{_SINGLE}' | "{_DOUBLE}"
   | [0-9]++ (?: \.[0-9]++ )?+
   | [~^$]= | ! (?: [~^$]?+ = )?+ | > [>=]?+ | < [<=]?+
   | / (?: (?<=\(/) | (?<=[=<>][ ]/) | (?<=OR[ ]/) | (?<=AND[ ]/) )
     (?: [^/\\'"${_CONTROL}] | \\[^/'"${_CONTROL}] | \$(?!\{{) )++ / [A-Za-z]*+
-  | \$\{{ \s*+ [A-Za-z_][A-Za-z0-9_.-]*+ \s*+ \}}
+  | \$\{{ {_SPACE} [A-Za-z_][A-Za-z0-9_.-]*+ {_SPACE} \}}
   | \#[A-Za-z_][A-Za-z0-9_]*+
-  | \S
+  | [^ \t\r\n]
     """,
-    re.VERBOSE | re.ASCII,
+    re.VERBOSE,
 )
 """Each alternative begins with what tells it from the others. The last one takes a sign, or what no rule below takes."""
 
+_VALUE = re.compile(r"[A-Za-z0-9_]|['\"\[/].|\$\{")
+"""What a token that is neither a word nor a sign begins with."""
+
 _COMPARISONS = frozenset("= != ~= !~= ^= !^= $= !$= > < >= <=".split())
 _OPERATORS = _COMPARISONS | frozenset("+-*/%^")
+_FUNCTIONS = frozenset(
+    "CIDR COUNT MIN MAX AVG SUM CONCAT MERGE COALESCE ABS SQRT CEIL FLOOR ROUND UNWIND".split(),
+)
+_UNITS = frozenset("hour hr hours hrs day days month mo months mos year yr years yrs".split())
 _LITERALS = frozenset(("TRUE", "FALSE", "UNDEFINED", "NULL"))
 _NEVER_PROPERTIES = frozenset(("FIND", "THAT", "AND", "OR"))
 _NESTING = 50
 """Groups in groups and queries in queries, which the scanner follows by recursion. Published queries need 2."""
 
 
+# --- the proof ----------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class _Relationship:
-    """A step whose relationships only WHERE can hold to P, by the step's name."""
+    """A step whose relationships WHERE must hold to P, by the name that it has there."""
 
     name: str
     optional: bool
 
 
 class _Scanner:
-    """One function a rule: from the index of its first token to the index after its last one."""
+    """One function a rule: from the index of the rule's first token to the index after its last one."""
 
     def __init__(self, text: str, predicate: Predicate, wanted: list[_Formula], *, strict: bool) -> None:
         if "/*" in text:
-            raise _NotProven("a comment begins, or seems to")
-        found = [(str(match.lastgroup), match.group()) for match in _TOKEN.finditer(text)]
-        self._kinds = [kind for kind, _ in found] + ["end", "end"]
-        self._tokens = [token for _, token in found] + ["", ""]
-        if "alien" in self._kinds:
-            raise _NotProven(f"token {self._kinds.index('alien')} is not of the language that is sent")
+            raise _NotProven("a comment mark")
+        self._tokens = [*_TOKEN.findall(text), "", ""]
         self._predicate = predicate
         self._strict = strict
         self._alone = list(_joined("AND", wanted).tokens)
         self._beside = [token for formula in wanted for token in ("AND", *formula.operand)][1:]
         self._names: Counter[str] = Counter()
-        self._relationships: list[str] = []
+        self._spoken: list[tuple[str, int]] = []
         self._nested = 0
 
     def scan(self) -> None:
         """The whole text is one query; FIND may be missing before a full-text string."""
         at = self._query(0) if self._tokens[0] == "FIND" else self._clauses(self._selector(0, start=True), [])
-        if self._kinds[at] != "end":
-            raise self._gap("what cannot stand here", at)
-        for name in self._relationships:
-            if self._names[name.lower()] != 1:
-                raise _NotProven("the name by which WHERE speaks of a relationship may mean another part")
+        if self._tokens[at]:
+            raise self._gap("what no rule takes", at)
+        if any(self._names[name] != times for name, times in self._spoken):
+            raise _NotProven("the name of a relationship in WHERE may be that of another part of the query")
 
     # --- what is looked for
 
     def _query(self, at: int) -> int:
-        """query = FIND [ UNIQUE ] selector steps [ WHERE … ] [ RETURN … ] [ HAVING … ] [ ORDER BY … ] windows"""
+        """query = FIND [ UNIQUE ] selector steps clauses"""
         self._enter()
         at = self._expect("FIND", at)
         at += self._tokens[at] == "UNIQUE"
@@ -217,11 +222,11 @@ class _Scanner:
         return at
 
     def _steps(self, at: int, relationships: list[_Relationship], *, optional: bool) -> int:
-        """steps = { step | "(" steps ")" "?" [ AS name ] }"""
+        """steps = { step | "(" steps ")" "?" alias }"""
         while True:
             if self._tokens[at] == "THAT":
-                at = self._step(at, relationships, optional=optional)
-            elif self._tokens[at] == "(" and self._tokens[at + 1] == "THAT":
+                at = self._step(at + 1, relationships, optional=optional)
+            elif self._tokens[at : at + 2] == ["(", "THAT"]:
                 self._enter()
                 at = self._steps(at + 1, relationships, optional=True)
                 at = self._alias(self._expect("?", self._expect(")", at)))
@@ -230,45 +235,51 @@ class _Scanner:
                 return at
 
     def _step(self, at: int, relationships: list[_Relationship], *, optional: bool) -> int:
-        """step = THAT [ "!" ] verb [ TO ] [ ">>" | "<<" ] [ AS name ] selector"""
-        at = self._expect("THAT", at)
+        """step = THAT [ "!" ] verb [ ">>" | "<<" ] alias selector"""
         negated = self._tokens[at] == "!"
-        first = at + negated
-        after, decided = self._verb(first)
-        at = after + (self._tokens[after] in (">>", "<<"))
-        named = self._alias(at)
+        verb = at + negated
+        after, decided = self._verb(verb)
+        after += self._tokens[after] in (">>", "<<")
+        target = self._alias(after)
         if self._strict and not decided:
             if negated:
                 raise self._gap("a negated step whose verb does not decide the predicate", at)
-            if named == at and after != first + 1:
-                raise self._gap("a relationship without a name", at)
-            name = self._tokens[first if named == at else at + 1]
+            name = self._tokens[after + 1] if target != after else self._own_name(verb)
+            self._spoken.append(
+                (name.lower(), [word.lower() for word in self._tokens[verb:target]].count(name.lower()))
+            )
             relationships.append(_Relationship(name, optional))
-            self._relationships.append(name)
-        return self._selector(named, start=False)
+        return self._selector(target, start=False)
+
+    def _own_name(self, at: int) -> str:
+        """A single verb names its step where no AS does."""
+        if self._tokens[at] == "(" or self._tokens[at].upper() == "RELATES":
+            raise self._gap("a relationship without a name", at)
+        return self._tokens[at]
 
     def _verb(self, at: int) -> tuple[int, bool]:
-        """verb = name [ TO ] | "(" name [ TO ] { "|" name [ TO ] } ")" [ TO ]; and whether it decides P."""
-        if self._tokens[at] == "(":
-            after, decided = self._listed(at, self._verb_name)
-            return after + (self._tokens[after] == "TO"), decided
-        return self._verb_name(at)
+        """verb = verb_name | "(" verb_name { "|" verb_name } ")" [ TO ]; and whether it decides P"""
+        if self._tokens[at] != "(":
+            return self._verb_name(at)
+        after, decided = self._any_of(at, self._verb_name)
+        return after + (self._tokens[after] == "TO"), decided
 
     def _verb_name(self, at: int) -> tuple[int, bool]:
-        verb = self._tokens[at].upper()
-        after = self._name(at)
-        filled = self._tokens[after].upper() == "TO"
-        if verb == "RELATES" and not filled:
+        """verb_name = RELATES TO | name [ TO ]"""
+        verb, after = self._tokens[at].upper(), self._name(at)
+        if self._tokens[after].upper() == "TO":
+            after += 1
+        elif verb == "RELATES":
             raise self._gap("RELATES without TO", at)
-        return after + filled, verb != "RELATES" and _decides(self._predicate, verb)
+        return after, verb != "RELATES" and _decides(self._predicate, verb)
 
     def _selector(self, at: int, *, start: bool) -> int:
-        """selector = head WITH P [ AND comparisons ] [ AS name ]"""
+        """selector = head WITH P [ AND conjunction ] alias"""
         at = self._expect("WITH", self._head(at, start=start))
         return self._alias(self._narrowed(at))
 
     def _narrowed(self, at: int) -> int:
-        """P alone, or P beside the rest of an AND; whatever else follows P trips over the clause that comes next."""
+        """P, alone or beside other operands of an AND. An OR after it is no beginning of what can follow."""
         after = at + len(self._beside)
         if self._tokens[at:after] == self._beside:
             return self._conjunction(after + 1) if self._tokens[after] == "AND" else after
@@ -278,29 +289,28 @@ class _Scanner:
         raise self._gap("a selector without the predicate", at)
 
     def _head(self, at: int, *, start: bool) -> int:
-        """head = "*" | name | "(" member { "|" member } ")" | smart { smart } [ head ] | string, at the start only"""
+        """head = { smart } ( member | "(" member { "|" member } ")" ) | smart { smart } | string, at the start only"""
         smart = at
-        while self._kinds[at] == "smart":
+        while self._tokens[at][:1] == "#":
             at += 1
         token = self._tokens[at]
         if token == "(":
-            return self._listed(at, self._member)[0]
-        if at > smart and token == "WITH":
-            return at
-        if start and token[:1] in ("'", '"'):
-            return at + 1
+            return self._any_of(at, self._member)[0]
+        if (start and token[:1] in ("'", '"') and len(token) > 1) or (at > smart and token == "WITH"):
+            return at + (token != "WITH")
         return self._member(at)[0]
 
     def _member(self, at: int) -> tuple[int, bool]:
-        if self._tokens[at] == "*" or self._kinds[at] == "smart":
-            return at + 1, True
-        return self._name(at), True
+        """member = "*" | smart | name"""
+        token = self._tokens[at]
+        plain = token == "*" or (token[:1] == "#" and len(token) > 1)
+        return (at + 1 if plain else self._name(at)), True
 
-    def _listed(self, at: int, member: Callable[[int], tuple[int, bool]]) -> tuple[int, bool]:
-        """ "(" member { "|" member } ")"; and whether what `member` tells is true of all."""
-        at, every = member(at + 1)
+    def _any_of(self, at: int, rule: Callable[[int], tuple[int, bool]]) -> tuple[int, bool]:
+        """ "(" rule { "|" rule } ")"; and whether what the rule tells is true of all"""
+        at, every = rule(at + 1)
         while self._tokens[at] == "|":
-            at, one = member(at + 1)
+            at, one = rule(at + 1)
             every = every and one
         return self._expect(")", at), every
 
@@ -323,34 +333,33 @@ class _Scanner:
         return at
 
     def _visible_where(self, at: int, relationships: list[_Relationship]) -> int:
-        """P of each relationship is the whole of WHERE, or one operand of an AND that is the whole of it."""
+        """P of the only relationship is all of WHERE, or that of each one is an operand of an AND that is all of it."""
         wanted = [self._visible(each) for each in relationships]
         after = at + len(wanted[0].tokens)
-        whole = tuple(self._tokens[at:after]) == wanted[0].tokens and self._tokens[after] not in ("AND", "OR")
-        if whole and len(wanted) == 1:
+        if len(wanted) == 1 and tuple(self._tokens[at:after]) == wanted[0].tokens and self._tokens[after] != "AND":
             return after
-        after, operands = at, set()
-        for start, after in self._operands(at):
-            operands.add(tuple(self._tokens[start:after]))
+        operands: set[tuple[str, ...]] = set()
+        after = self._conjunction(at, operands)
         if not operands.issuperset(each.operand for each in wanted):
-            raise self._gap("a WHERE that lets relationships outside the predicate through", at)
+            raise self._gap("a relationship that WHERE does not hold to the predicate", at)
         return after
 
     def _visible(self, relationship: _Relationship) -> _Formula:
         name = relationship.name
-        visible = _joined("AND", _conjuncts(self._predicate, name))
+        visible = _joined("AND", _conjuncts(self._predicate, f"{name}."))
         if not relationship.optional:
             return visible
         return _joined("OR", [visible, _Formula((f"{name}._class", "=", "undefined"))])
 
     def _each(self, at: int, rule: Callable[[int], int]) -> int:
+        """rule { "," rule }"""
         at = rule(at)
         while self._tokens[at] == ",":
             at = rule(at + 1)
         return at
 
     def _item(self, at: int) -> int:
-        """item = TREE | expression [ AS ( name | string ) ]"""
+        """item = TREE | expression ( alias | AS string )"""
         if self._tokens[at] == "TREE":
             return at + 1
         at = self._comparison(at)
@@ -371,64 +380,71 @@ class _Scanner:
             at = self._conjunction(at + 1)
         return at
 
-    def _conjunction(self, at: int) -> int:
-        """conjunction = comparison { AND comparison }; an OR after it is left for the caller to trip over."""
-        after = at
-        for _, after in self._operands(at):
-            pass
-        return after
-
-    def _operands(self, at: int) -> Iterator[tuple[int, int]]:
-        """Where each operand of a conjunction begins and ends."""
-        after = self._comparison(at)
-        yield at, after
-        while self._tokens[after] == "AND":
-            at = after + 1
+    def _conjunction(self, at: int, operands: set[tuple[str, ...]] | None = None) -> int:
+        """conjunction = comparison { AND comparison }; its operands are added to `operands`"""
+        while True:
             after = self._comparison(at)
-            yield at, after
+            if operands is not None:
+                operands.add(tuple(self._tokens[at:after]))
+            if self._tokens[after] != "AND":
+                return after
+            at = after + 1
 
     def _comparison(self, at: int) -> int:
-        """Operands with one operator between two, and in parentheses also AND, OR and commas."""
+        """Operands with one operator between two; inside parentheses AND, OR and commas are such operators too."""
         opened = 0
         while True:
-            if self._tokens[at] == "-":
+            if length := self._opening(at):
+                opened += self._tokens[at] != "-"
+                at += length
+                continue
+            at = self._operand(at)
+            while opened and self._tokens[at] == ")":
+                opened -= 1
                 at += 1
-            elif self._opens(at):
-                opened += 1
-                at += 1
-            else:
-                at = self._operand(at)
-                while opened and self._tokens[at] == ")":
-                    opened -= 1
-                    at += 1
-                if self._tokens[at] not in _OPERATORS and not (opened and self._tokens[at] in ("AND", "OR", ",")):
-                    break
-                at += 1
-        if opened:
-            raise self._gap("an operator or a parenthesis that is missing", at)
-        return at
+            token = self._tokens[at]
+            if token not in _OPERATORS and not (opened and token in ("AND", "OR", ",")):
+                break
+            at += 1
+        return at if not opened else self._expect(")", at)
 
-    def _opens(self, at: int) -> bool:
-        return self._kinds[at] == "call" or (self._tokens[at] == "(" and self._tokens[at + 1] != "FIND")
+    def _opening(self, at: int) -> int:
+        """How many tokens stand before an operand: "-", "(" or a function and "("; `cidr` may be negated."""
+        token = self._tokens[at]
+        if token == "(":
+            return self._tokens[at + 1] != "FIND"
+        if token == "!":
+            return 3 if [word.upper() for word in self._tokens[at + 1 : at + 3]] == ["CIDR", "("] else 0
+        if self._tokens[at + 1] == "(" and token.upper() in _FUNCTIONS:
+            return 2
+        return token == "-"
 
     def _operand(self, at: int) -> int:
-        """operand = value | path | "(" query ")"; before a comparison, a keyword is a property where no clause fits"""
-        kind, token = self._kinds[at], self._tokens[at]
-        if kind in ("value", "path"):
-            return at + 1
+        """operand = literal | path | now | "(" query ")"; a keyword is a property where no clause could stand"""
+        token = self._tokens[at]
+        word = token.upper()
         if token == "(":
             return self._expect(")", self._query(at + 1))
-        word = token.upper()
-        if kind == "name" and (word not in _KEYWORDS or word in _LITERALS):
-            return at + 1
-        if kind == "name" and word not in _NEVER_PROPERTIES and self._tokens[at + 1] in _COMPARISONS:
-            return at + 1
-        raise self._gap("an operand that is missing", at)
+        if word == "DATE.NOW":
+            return self._now(at)
+        if word not in _KEYWORDS or word in _LITERALS:
+            taken = _VALUE.match(token) is not None
+        else:
+            taken = word not in _NEVER_PROPERTIES and self._tokens[at + 1] in _COMPARISONS
+        if not taken:
+            raise self._gap("an operand that is missing", at)
+        return at + 1
+
+    def _now(self, at: int) -> int:
+        """now = date.now [ ( "+" | "-" ) number unit ]"""
+        sign, number, unit = self._tokens[at + 1 : at + 4] if self._tokens[at + 3 :] else ("", "", "")
+        moved = sign in ("+", "-") and number.isdecimal() and unit.lower() in _UNITS
+        return at + 4 if moved else at + 1
 
     # --- words
 
     def _alias(self, at: int) -> int:
-        """[ AS name ]"""
+        """alias = [ AS name ]"""
         if self._tokens[at] != "AS":
             return at
         if self._tokens[at + 1].upper() in _RESERVED:
@@ -436,15 +452,16 @@ class _Scanner:
         return self._name(at + 1)
 
     def _name(self, at: int) -> int:
-        """A name that is no keyword. Readers may not tell names by their case, so they are counted without it."""
-        if self._kinds[at] != "name" or self._tokens[at].upper() in _KEYWORDS:
+        """A word that is no keyword. Readers may not tell names by their letter case, so they are counted without."""
+        token = self._tokens[at]
+        if not (token.isascii() and token.isidentifier()) or token.upper() in _KEYWORDS:
             raise self._gap("a name that is missing", at)
-        self._names[self._tokens[at].lower()] += 1
+        self._names[token.lower()] += 1
         return at + 1
 
     def _expect(self, token: str, at: int) -> int:
         if self._tokens[at] != token:
-            raise self._gap(f"{token} that is missing", at)
+            raise self._gap(f"a {token} that is missing", at)
         return at + 1
 
     def _enter(self) -> None:

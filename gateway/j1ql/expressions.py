@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.j1ql.lexer import COMPARISONS, KEYWORDS, Token, Tokens
+from gateway.j1ql.lexer import COMPARISONS, KEYWORDS, LITERALS, Token, Tokens
 from gateway.j1ql.tree import (
     Arithmetic,
     Boolean,
@@ -44,14 +44,13 @@ _DATE = re.compile(
 _INTEGER_DIGITS = 15
 """Whole numbers of the language count rows, hops and days; what a JSON number holds exactly is plenty."""
 
-_BEGINS = frozenset(("name", "bracket", "string", "number", "-", "parameter", "date", "("))
-_LITERALS = frozenset(("TRUE", "FALSE", "UNDEFINED", "NULL"))
+_BEGINS = LITERALS | {"name", "bracket", "string", "number", "-", "parameter", "date", "("}
 _FOLLOWS_PROPERTY = COMPARISONS | {"."}
 
 
 def expression(t: Tokens, expected: str = "a value") -> Expression:
     """expression = sum ;"""
-    if t.next.kind not in _BEGINS and t.next.kind not in _LITERALS and not _is_keyword_property(t):
+    if t.next.kind not in _BEGINS and not _is_keyword_property(t):
         raise t.expected(expected)
     t.operators = 0
     return _sum(t)

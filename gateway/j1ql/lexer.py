@@ -41,11 +41,9 @@ class Token(NamedTuple):
     end: int
 
 
-KEYWORDS = frozenset(
-    (
-        "FIND UNIQUE WITH AS THAT SOMEHOW TO WHERE RETURN TREE HAVING ORDER BY ASC DESC SKIP LIMIT "
-        "AND OR TRUE FALSE UNDEFINED NULL"
-    ).split()
+LITERALS = frozenset("TRUE FALSE UNDEFINED NULL".split())
+KEYWORDS = LITERALS | frozenset(
+    "FIND UNIQUE WITH AS THAT SOMEHOW TO WHERE RETURN TREE HAVING ORDER BY ASC DESC SKIP LIMIT AND OR".split()
 )
 
 COMPARISONS = frozenset(("=", "!=", "~=", "!~=", "^=", "!^=", "$=", "!$=", ">", "<", ">=", "<="))
@@ -70,7 +68,7 @@ _TOKEN = re.compile(
 )
 _REGEX = re.compile(r"/ (?: [^/\\\x00-\x1f]++ | \\[^\x00-\x1f] )++ / [A-Za-z]*+", re.VERBOSE)
 
-_OPERAND_ENDS = frozenset(("name", "number", "string", "bracket", "parameter", "date", ")"))
+_OPERAND_ENDS = LITERALS | {"name", "number", "string", "bracket", "parameter", "date", ")"}
 """After these a slash divides; elsewhere it begins a regex."""
 
 _SHOWN = 40

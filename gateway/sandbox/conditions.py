@@ -7,15 +7,16 @@ and for undefined, as the two tables of the J1QL specification show ("AND/OR", "
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 from gateway.j1ql import tree
 from gateway.sandbox.context import Context, EvaluationError
+from gateway.sandbox.dialect import NegatedList
 from gateway.sandbox.expressions import Row, Scope, compile_expression
 from gateway.sandbox.patterns import Pattern
-from gateway.sandbox.values import Value, contains, elements, ends_with, identity, is_number, same, starts_with
+from gateway.sandbox.values import Value, alike, contains, elements, ends_with, identity, is_number, same, starts_with
 
 Test = Callable[[Row], bool]
 _Against = Callable[[Value, Row], bool]
@@ -40,6 +41,8 @@ _RELATIONS: Mapping[str, _Relation] = {
     "<=": _of_numbers(operator.le),
 }
 
+_Right = tree.Expression | tree.ValueList | tree.Subquery
+
 _TEXT = ("=", "~=", "^=", "$=")
 """Relations that a regular expression may stand in."""
 
@@ -60,21 +63,36 @@ def compile_condition(condition: tree.Condition, scope: Scope[Row]) -> Test[Row]
 
 
 def _comparison(comparison: tree.Comparison, scope: Scope[Row]) -> Test[Row]:
-    """OPEN (ambiguity 2, assumption A3): `!=` is the exact negation of `=`, so it is true of undefined.
-
-    OPEN (ambiguity 3): so `!= (a AND b)` means `not (= a and = b)`, which it did not before 2021.
-    """
-    negated = comparison.operator.startswith("!")
+    """OPEN (ambiguity 2, assumption A3): a negated operator is true of undefined, as the negation of its positive."""
     left = compile_expression(comparison.left, scope)
-    against = _against(comparison.right, comparison.operator.removeprefix("!"), scope)
-    return lambda row: against(left(row), row) != negated
+    holds = _holds(comparison.right, comparison.operator, scope)
+    if comparison.operator.startswith("!") and not scope.context.dialect.unequal_to_absent:
+        return lambda row: (value := left(row)) is not None and holds(value, row)
+    return lambda row: holds(left(row), row)
 
 
-def _against(right: tree.Expression | tree.ValueList | tree.Subquery, symbol: str, scope: Scope[Row]) -> _Against[Row]:
+def _holds(right: _Right, operator: str, scope: Scope[Row]) -> _Against[Row]:
+    """OPEN (ambiguity 3): `!= (a AND b)` means `not (= a and = b)`, which it did not before 2021."""
+    positive = operator.removeprefix("!")
+    if positive == operator:
+        return _against(right, operator, scope)
+    if isinstance(right, tree.ValueList) and scope.context.dialect.negated_list is NegatedList.EACH:
+        tests = [_holds(item, operator, scope) for item in right.items]
+        combined = _combined(right)
+        return lambda left, row: combined(test(left, row) for test in tests)
+    against = _against(right, positive, scope)
+    return lambda left, row: not against(left, row)
+
+
+def _combined(values: tree.ValueList) -> Callable[[Iterable[bool]], bool]:
+    return all if values.joiner.upper() == "AND" else any
+
+
+def _against(right: _Right, symbol: str, scope: Scope[Row]) -> _Against[Row]:
     match right:
-        case tree.ValueList(joiner, items):
+        case tree.ValueList(_, items):
             tests = [_against(item, symbol, scope) for item in items]
-            combined = all if joiner.upper() == "AND" else any
+            combined = _combined(right)
             return lambda left, row: combined(test(left, row) for test in tests)
         case tree.Undefined():
             return lambda left, _: symbol == "=" and left is None
@@ -84,7 +102,7 @@ def _against(right: tree.Expression | tree.ValueList | tree.Subquery, symbol: st
             return _against_subquery(query, symbol, scope.context)
         case _:
             value = compile_expression(right, scope)
-            relation = _RELATIONS[symbol]
+            relation = alike if symbol == "=" and scope.context.dialect.coercion else _RELATIONS[symbol]
             return lambda left, row: _any_pair(relation, left, value(row))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.j1ql import tree
+from gateway.sandbox.dialect import Dialect
 from gateway.sandbox.graph import Graph
 from gateway.sandbox.values import Scalar, Value
 
@@ -56,6 +57,7 @@ class Context:
     parameters: Mapping[str, object]
     now: int
     limits: Limits
+    dialect: Dialect
     budget: Budget
     subquery: Callable[[tree.Query, Context], Sequence[Value]]
 

@@ -10,28 +10,31 @@ Made to be read. The parts, each of which turns its part of a query into functio
     aliases       what WHERE and RETURN may name
     matching      steps, optional groups, WHERE: the matches
     returns       columns, aggregates, HAVING, UNIQUE, ORDER BY: the rows
+    windows       SKIP, LIMIT
 
-Where the documentation is silent or contradicts itself the plainest reading is taken, in one place, with a comment that
-begins with OPEN and names the question. Faults of a query are found before the graph is read, except for the limit on
-what one query may look at.
+Where the documentation is silent or contradicts itself one reading is taken, in one place, with a comment that begins
+with OPEN and names the question: the plainest one, unless the `dialect` says otherwise. Faults of a query are found
+before the graph is read, except for the limit on what one query may look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
 
 from gateway.j1ql import tree
-from gateway.sandbox.aliases import Aliases
+from gateway.sandbox.aliases import ANY_VERB, Aliases
 from gateway.sandbox.context import Budget, Context, EvaluationError, Limits
-from gateway.sandbox.graph import Entity, Graph
-from gateway.sandbox.matching import compile_pattern
-from gateway.sandbox.returns import Group, Item, Returns, distinct
+from gateway.sandbox.dialect import PLAINEST, Dialect, TreeEdges, Window
+from gateway.sandbox.graph import Entity, Graph, Relationship
+from gateway.sandbox.matching import Match, compile_pattern, compile_verbs
+from gateway.sandbox.returns import Group, Returns, distinct
 from gateway.sandbox.values import Value
+from gateway.sandbox.windows import compile_windows
 
-__all__ = ["DEFAULT_LIMITS", "EvaluationError", "Limits", "Result", "evaluate"]
+__all__ = ["DEFAULT_LIMITS", "Dialect", "EvaluationError", "Limits", "Result", "evaluate"]
 
 DEFAULT_LIMITS = Limits()
 
@@ -55,24 +58,25 @@ def evaluate(  # noqa: PLR0913  # what an answer depends on, and nothing else
     parameters: Mapping[str, object],
     now: int,
     limits: Limits = DEFAULT_LIMITS,
+    dialect: Dialect = PLAINEST,
 ) -> Result:
     """The answer to a query. `now` is in milliseconds since the epoch.
 
     `${x}` is looked up in `variables`, `${param.x}` in `parameters` under `x`. Raises EvaluationError and nothing else;
     its message may be shown to the caller.
     """
-    context = Context(graph, variables, parameters, now, limits, Budget(limits.examined), _subquery)
+    context = Context(graph, variables, parameters, now, limits, dialect, Budget(limits.examined), _subquery)
     return _answer(query, context)
 
 
 def _answer(query: tree.Query, context: Context) -> Result:
-    window = _window(query.windows, context)
+    window = compile_windows(query.windows, Window.ROWS, context)
     returns, groups = _rows(query, context)
     match query.returns:
         case None:
             return Result("list", [entity.wire() for entity in window(_listed(groups))])
         case tree.Tree():
-            return Result("tree", _tree(window(groups)))
+            return Result("tree", _tree([group[0].match for group in window(groups)], query, context))
         case _:
             return Result("table", [returns.cells(group) for group in window(groups)])
 
@@ -93,38 +97,26 @@ def _listed(groups: Sequence[Group]) -> list[Entity]:
     return distinct((entity for group in groups for entity in group[0].match.listed), key=lambda entity: entity.id)
 
 
-def _tree(groups: Sequence[Group]) -> dict[str, Any]:
-    """OPEN (dialect of TREE): what the matches that WHERE left went along, and no other relationship between them."""
-    matches = [group[0].match for group in groups]
-    vertices = chain.from_iterable(match.vertices for match in matches)
-    edges = chain.from_iterable(match.edges for match in matches)
-    return {
-        "vertices": [vertex.wire() for vertex in distinct(vertices, key=lambda vertex: vertex.id)],
-        "edges": [edge.wire() for edge in distinct(edges, key=lambda edge: edge.id)],
-    }
+def _tree(matches: Sequence[Match], query: tree.Query, context: Context) -> dict[str, Any]:
+    found = distinct(chain.from_iterable(match.vertices for match in matches), key=lambda vertex: vertex.id)
+    edges = _edges(matches, {vertex.id for vertex in found}, query, context)
+    return {"vertices": [vertex.wire() for vertex in found], "edges": [edge.wire() for edge in edges]}
 
 
-def _window(windows: Iterable[tree.Window], context: Context) -> Callable[[list[Item]], list[Item]]:
-    """SKIP and LIMIT in the order written: a second pair works on what the first one left.
+def _edges(
+    matches: Iterable[Match], vertices: Collection[str], query: tree.Query, context: Context
+) -> Iterable[Relationship]:
+    """OPEN (dialect of TREE): what the matches went along, or what else there is between the vertices."""
+    if context.dialect.tree_edges is TreeEdges.MATCHED:
+        return distinct(chain.from_iterable(match.edges for match in matches), key=lambda edge: edge.id)
+    drawn = compile_verbs(_verbs(query.steps) if context.dialect.tree_edges is TreeEdges.VERBS else (ANY_VERB,))
+    inside = (edge for edge in context.graph.relationships if edge.from_id in vertices and edge.to_id in vertices)
+    return filter(drawn, inside)
 
-    OPEN (assumption A5): they count rows of the answer (paths of a tree), after WHERE, though one document says that
-    they apply to "the starting entities".
-    """
-    slices = []
-    for window in windows:
-        if window.keyword == "SKIP":
-            slices.append(slice(window.count, None))
-        elif 1 <= window.count <= context.limits.page:
-            slices.append(slice(window.count))
-        else:
-            raise EvaluationError(f'"limit" must be a value between 1 and {context.limits.page}')
 
-    def through(items: list[Item]) -> list[Item]:
-        for part in slices:
-            items = items[part]
-        return items
-
-    return through
+def _verbs(steps: Iterable[tree.Step | tree.Optional]) -> Iterator[str]:
+    for step in steps:
+        yield from _verbs(step.steps) if isinstance(step, tree.Optional) else step.verb.names
 
 
 def _subquery(query: tree.Query, context: Context) -> list[Value]:
@@ -132,7 +124,7 @@ def _subquery(query: tree.Query, context: Context) -> list[Value]:
     items = query.returns
     if not isinstance(items, tuple) or len(items) != 1 or not _is_property(items[0]):
         raise EvaluationError("A subquery must return exactly one property")
-    window = _window(query.windows, context)
+    window = compile_windows(query.windows, Window.ROWS, context)
     returns, groups = _rows(query, context)
     return [value for group in window(groups) for value in returns.values(group)]
 

@@ -7,16 +7,18 @@ query on the same graph has the same answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gateway.j1ql import tree
 from gateway.sandbox.aliases import ANY_VERB, Aliases
 from gateway.sandbox.conditions import Test, compile_condition
 from gateway.sandbox.context import Context, EvaluationError
+from gateway.sandbox.dialect import Negation, OptionalGroup, Unmatched, Window
 from gateway.sandbox.expressions import Getter, Scope
 from gateway.sandbox.graph import Entity, Relationship
 from gateway.sandbox.selectors import compile_selector, compile_start, property_name
 from gateway.sandbox.values import Thing
+from gateway.sandbox.windows import compile_windows
 
 DEFAULT_HOPS = 5
 """What SOMEHOW means without a number (JupiterOne documentation, path finding)."""
@@ -32,8 +34,7 @@ class Match:
 
     here: Entity
     bound: Mapping[str, Thing]
-    """What the aliases stand for. Those of a group that was not entered, and of a negated step, are not in it.
-    OPEN (ambiguity 5): they are undefined then, in WHERE as in RETURN."""
+    """What the aliases stand for. Those of a group that was not entered, and of a negated step, are not in it."""
 
     vertices: tuple[Entity, ...]
     edges: tuple[Relationship, ...]
@@ -61,19 +62,18 @@ def compile_pattern(query: tree.Query, aliases: Aliases, context: Context) -> Ca
     walk = _chain(query.steps, aliases, context)
     where = _where(query, aliases, context)
     alias = aliases.of(query.selector)
+    of_starts = compile_windows(query.windows, Window.STARTS, context)
+    of_matches = compile_windows(query.windows, Window.MATCHES, context)
 
     def found() -> list[Match]:
-        begun = (Match(start, _named(alias, start), (start,), (), (start,)) for start in starts())
-        return [match for first in begun for match in walk(first) if where(match)]
+        begun = (Match(start, _named(alias, start), (start,), (), (start,)) for start in of_starts(list(starts())))
+        return [match for match in of_matches([match for first in begun for match in walk(first)]) if where(match)]
 
     return found
 
 
 def _chain(steps: Sequence[tree.Step | tree.Optional], aliases: Aliases, context: Context) -> Walk:
-    walks = [
-        _optional(step, aliases, context) if isinstance(step, tree.Optional) else _step(step, aliases, context)
-        for step in steps
-    ]
+    walks = list(_walks(steps, aliases, context))
 
     def walk(match: Match) -> Iterable[Match]:
         reached: Iterable[Match] = (match,)
@@ -82,6 +82,18 @@ def _chain(steps: Sequence[tree.Step | tree.Optional], aliases: Aliases, context
         return reached
 
     return walk
+
+
+def _walks(steps: Sequence[tree.Step | tree.Optional], aliases: Aliases, context: Context) -> Iterator[Walk]:
+    """OPEN (undocumented): what follows a negated step goes on where it began, or is part of what is negated."""
+    for number, step in enumerate(steps):
+        if isinstance(step, tree.Optional):
+            yield _optional(step, aliases, context)
+        elif step.negated and context.dialect.negation is Negation.CHAIN:
+            yield _nowhere(_chain((replace(step, negated=False), *steps[number + 1 :]), aliases, context))
+            return
+        else:
+            yield _step(step, aliases, context)
 
 
 # --- steps --------------------------------------------------------------------------------------------------------
@@ -96,20 +108,24 @@ def _step(step: tree.Step, aliases: Aliases, context: Context) -> Walk:
         return _without(reach)
     edge_alias, target_alias = aliases.of(step), aliases.of(step.target)
 
+    revisits = context.dialect.revisits
+
     def walk(match: Match) -> Iterator[Match]:
         # OPEN (undocumented): a match comes to an entity once; a public client says so of the platform's engine.
-        visited = {vertex.id for vertex in match.vertices}
+        visited = () if revisits else {vertex.id for vertex in match.vertices}
         return (match.along(trail, edge_alias, target_alias) for trail in reach(match.here, visited))
 
     return walk
 
 
 def _without(reach: _Reach) -> Walk:
-    """A negated step keeps the matches that lead nowhere; all neighbours count, visited or not.
-
-    OPEN (undocumented): the step after a negated one begins where the negated one began.
-    """
+    """A negated step keeps the matches that lead nowhere; all neighbours count, visited or not."""
     return lambda match: () if any(True for _ in reach(match.here, ())) else (match,)
+
+
+def _nowhere(onward: Walk) -> Walk:
+    """The same for a negated chain."""
+    return lambda match: () if any(True for _ in onward(replace(match, vertices=()))) else (match,)
 
 
 def _one_hop(step: tree.Step, context: Context) -> _Reach:
@@ -157,19 +173,26 @@ def _further(
 
 
 def _neighbours(step: tree.Step, context: Context) -> Callable[[Entity], Iterator[Hop]]:
-    """The hops from an entity in the step's direction by one of its verbs, whose case does not matter."""
+    """The hops from an entity in the step's direction by one of its verbs."""
     graph = context.graph
     edges_of = {">>": graph.outgoing, "<<": graph.incoming, None: graph.around}[step.direction]
-    verbs = {verb.upper() for verb in step.verb.names}
-    any_verb = ANY_VERB in verbs
+    named = compile_verbs(step.verb.names)
 
     def neighbours(start: Entity) -> Iterator[Hop]:
         for edge in edges_of(start.id):
             context.budget.spend()
-            if any_verb or edge.metadata["_class"].upper() in verbs:
+            if named(edge):
                 yield edge, graph.entity(edge.other_end(start.id))
 
     return neighbours
+
+
+def compile_verbs(names: Iterable[str]) -> Test[Relationship]:
+    """Whether a relationship has one of these verbs, whose case does not matter."""
+    verbs = frozenset(name.upper() for name in names)
+    if ANY_VERB in verbs:
+        return lambda _: True
+    return lambda edge: edge.metadata["_class"].upper() in verbs
 
 
 # --- optional groups ----------------------------------------------------------------------------------------------
@@ -179,18 +202,21 @@ def _optional(group: tree.Optional, aliases: Aliases, context: Context) -> Walk:
     """OPEN (ambiguity 5, assumption A4): union. The match without the group stays, also where the group leads on.
 
     What follows works on "the combined results" (J1QL specification, "Optional traversals"). The alias of the group
-    stands for where a match is after it, whether it went through the group or not.
+    stands for where a match is after it, whether it went through the group or not. In a left join the match without the
+    group stays only where the group leads nowhere.
     """
     inner = _chain(group.steps, aliases, context)
     alias = aliases.of(group)
+    joined = context.dialect.optional_group is OptionalGroup.LEFT_JOIN
 
     def named(match: Match) -> Match:
         return replace(match, bound={**match.bound, **_named(alias, match.here)})
 
     def walk(match: Match) -> Iterator[Match]:
-        yield named(match)
-        for reached in inner(match):
-            yield named(replace(reached, listed=(*reached.listed, reached.here)))
+        reached = [named(replace(each, listed=(*each.listed, each.here))) for each in inner(match)]
+        if not (joined and reached):
+            yield named(match)
+        yield from reached
 
     return walk
 
@@ -202,14 +228,17 @@ def _optional(group: tree.Optional, aliases: Aliases, context: Context) -> Walk:
 class Matched(Scope[Match]):
     """The scope of a match: a path is an alias, or a property of what an alias stands for.
 
-    `clause` is the platform's word for where the path stands, for the error about an unknown alias.
+    `clause` is the platform's word for where the path stands, for the error about an unknown alias. `spoken` are the
+    aliases of the paths so far.
     """
 
     aliases: Aliases
     clause: str
+    spoken: set[str] = field(default_factory=set)
 
     def path(self, path: tree.Path) -> Getter[Match]:
         alias = self.aliases.checked(path.segments[0].name, self.clause)
+        self.spoken.add(alias)
         name = property_name(path.segments[1:])
         if not name:
             return lambda match: match.bound.get(alias)
@@ -217,6 +246,11 @@ class Matched(Scope[Match]):
 
 
 def _where(query: tree.Query, aliases: Aliases, context: Context) -> Test[Match]:
+    """OPEN (ambiguity 5): a match without what WHERE speaks of has no properties there, or is dropped."""
     if query.where is None:
         return lambda _: True
-    return compile_condition(query.where, Matched(context, aliases, "predicate filter"))
+    scope = Matched(context, aliases, "predicate filter")
+    test = compile_condition(query.where, scope)
+    if context.dialect.unmatched is Unmatched.UNDEFINED:
+        return test
+    return lambda match: scope.spoken <= match.bound.keys() and test(match)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, product
+from itertools import chain, product, takewhile
 from statistics import fmean
 from typing import Any, TypeVar
 
@@ -17,11 +17,12 @@ from gateway.j1ql import tree
 from gateway.sandbox.aliases import Aliases
 from gateway.sandbox.conditions import compile_condition
 from gateway.sandbox.context import Context, EvaluationError
+from gateway.sandbox.dialect import AbsentCell, Dialect, Grouping, ListCell
 from gateway.sandbox.expressions import Getter, Scope, calculated, calls, compile_expression
 from gateway.sandbox.graph import TIMES, iso
 from gateway.sandbox.matching import Match, Matched
 from gateway.sandbox.selectors import property_name
-from gateway.sandbox.values import Number, Thing, Value, elements, identity, is_number, sort_key
+from gateway.sandbox.values import Number, Thing, Value, elements, identity, is_number, sort_key, text
 
 Item = TypeVar("Item")
 
@@ -109,9 +110,9 @@ def _column(item: tree.Item, scope: _Grouped) -> _Column:
     if isinstance(item.value, tree.AllProperties):
         alias = item.value.alias
         whole = scope.path(tree.Path((tree.Segment(alias),)))
-        return _Column(item.column, whole, partial(_all_cells, alias), aggregated=False)
+        return _Column(item.column, whole, partial(_all_cells, alias, scope.context.dialect), aggregated=False)
     value = compile_expression(item.value, scope)
-    cells = partial(_time_cell if _is_time(item.value) else _cell, item.column)
+    cells = partial(_time_cell if _is_time(item.value) else _cell, item.column, scope.context.dialect)
     return _Column(item.column, value, cells, aggregated=any(map(_is_aggregate, calls(item.value))))
 
 
@@ -119,27 +120,42 @@ def _is_time(expression: tree.Expression) -> bool:
     return isinstance(expression, tree.Path) and property_name(expression.segments[1:]) in TIMES
 
 
-def _cell(name: str, value: Value) -> dict[str, Any]:
-    """OPEN (ambiguity 5): what is undefined leaves its column out of the row, rather than null."""
-    if value is None:
-        return {}
+def _cell(name: str, dialect: Dialect, value: Value) -> dict[str, Any]:
+    """OPEN (ambiguity 5): what is undefined leaves its column out of the row, or is null."""
     if isinstance(value, Thing):
         return {name: value.wire()}
-    return {name: list(value) if isinstance(value, tuple) else value}
+    shown = _shown(value, dialect.list_cell)
+    return {} if shown is None and dialect.absent_cell is AbsentCell.MISSING else {name: shown}
 
 
-def _time_cell(name: str, value: Value) -> dict[str, Any]:
+def _shown(value: Value, as_: ListCell) -> object:
+    """OPEN (undocumented): the example of UNWIND has `DataStore,Disk` in a cell; whether it is text, no one says."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    match as_:
+        case ListCell.LIST:
+            return list(value)
+        case ListCell.TEXT:
+            return text(value)
+        case ListCell.FIRST:
+            return next(iter(value), None)
+
+
+def _time_cell(name: str, dialect: Dialect, value: Value) -> dict[str, Any]:
     """Times of the metadata are numbers in queries, and ISO text in answers."""
-    return _cell(name, iso(int(value)) if is_number(value) else value)  # type: ignore[arg-type]  # it is a number
+    return _cell(name, dialect, iso(int(value)) if is_number(value) else value)  # type: ignore[arg-type]  # a number
 
 
-def _all_cells(alias: str, thing: Thing | None) -> dict[str, Any]:
+def _all_cells(alias: str, dialect: Dialect, thing: Thing | None) -> dict[str, Any]:
     """`alias.*`: a flat row of the metadata and the properties."""
     if thing is None:
         return {}
     wire = thing.wire()
     metadata = wire["entity" if "entity" in wire else "relationship"]
-    return {f"{alias}.{name}": value for name, value in {**metadata, **wire["properties"]}.items()}
+    values = {**metadata, **wire["properties"]}
+    return {
+        name: cell for own, value in values.items() for name, cell in _cell(f"{alias}.{own}", dialect, value).items()
+    }
 
 
 # --- the way of a table ----------------------------------------------------------------------------------------------
@@ -151,6 +167,7 @@ class Returns:
     def __init__(self, query: tree.Query, aliases: Aliases, context: Context) -> None:
         items = query.returns if isinstance(query.returns, tuple) else ()
         self._budget = context.budget
+        self._grouping = context.dialect.grouping
         self._unwinds = dict(_unwinds(items, aliases, context))
 
         def scope(clause: str, columns: Mapping[str, Getter[Group]]) -> _Grouped:
@@ -189,14 +206,21 @@ class Returns:
             yield Row(match, dict(zip(self._unwinds, values, strict=True)))
 
     def _grouped(self, rows: Sequence[Row]) -> Iterable[Group]:
-        """OPEN (ambiguity 4): every column that is no aggregate is part of the key."""
         if not any(column.aggregated for column in self._columns):
             return [(row,) for row in rows]
-        keys = [column.value for column in self._columns if not column.aggregated]
+        keys = [column.value for column in self._keys()]
         groups: dict[Hashable, list[Row]] = {} if keys else {(): []}
         for row in rows:
             groups.setdefault(identities(key((row,)) for key in keys), []).append(row)
         return groups.values()
+
+    def _keys(self) -> list[_Column]:
+        """OPEN (ambiguity 4): every column that is no aggregate is part of the key, or "the last one before"."""
+        keys = [column for column in self._columns if not column.aggregated]
+        if self._grouping is Grouping.ALL:
+            return keys
+        before = list(takewhile(lambda column: not column.aggregated, self._columns))
+        return (before or keys)[-1:]
 
     def _ordered(self, groups: Iterable[Group]) -> list[Group]:
         """Stable. OPEN (undocumented): undefined comes last, whatever the direction."""

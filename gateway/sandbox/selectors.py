@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from zlib import crc32
 
 from gateway.j1ql import tree
 from gateway.sandbox.conditions import Test, compile_condition
 from gateway.sandbox.context import Context, EvaluationError
+from gateway.sandbox.dialect import SearchOrder
 from gateway.sandbox.expressions import Getter, Scope
 from gateway.sandbox.graph import Entity, Graph
 from gateway.sandbox.values import elements
@@ -20,14 +22,22 @@ def compile_start(selector: tree.Selector, context: Context) -> Callable[[], Ite
     head = selector.head
     fits = _full_text(head) if isinstance(head, tree.FullText) else _head(head)
     where = _with(selector, context)
+    scored = isinstance(head, tree.FullText) and context.dialect.search_order is SearchOrder.SCORE
 
     def starts() -> Iterator[Entity]:
-        for entity in _candidates(head, context.graph):
+        candidates = _candidates(head, context.graph)
+        for entity in _best_first(candidates, fits) if scored else candidates:
             context.budget.spend()
             if fits(entity) and where(entity):
                 yield entity
 
     return starts
+
+
+def _best_first(entities: Iterable[Entity], fits: Test[Entity]) -> list[Entity]:
+    """OPEN (assumption A2): an order that any hit, selected or not, can change, as statistics of a search engine do."""
+    hits = [entity for entity in entities if fits(entity)]
+    return sorted(hits, key=lambda entity: crc32(f"{len(hits)} {entity.id}".encode()))
 
 
 def compile_selector(selector: tree.Selector, context: Context) -> Test[Entity]:

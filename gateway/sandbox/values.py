@@ -44,6 +44,13 @@ def same(left: Value, right: Value) -> bool:
     return kind(left) == kind(right) and left == right
 
 
+def alike(left: Value, right: Value) -> bool:
+    """The other reading: a string equals the number or the boolean that is written so."""
+    if isinstance(left, Scalar) and isinstance(right, Scalar) and isinstance(left, str) != isinstance(right, str):
+        return text(left) == text(right)
+    return same(left, right)
+
+
 def contains(left: Value, right: Value) -> bool:
     """OPEN (ambiguity 10): text operators know text only, so that `port ~= '22'` is false for the number 22."""
     return isinstance(left, str) and isinstance(right, str) and right in left

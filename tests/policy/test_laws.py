@@ -154,7 +154,7 @@ def assert_no_more(less: list[Statement], more: list[Statement]) -> None:
 # --- the laws -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(policies)
 def test_182_every_decision_agrees_with_the_reference(entries):
     policy = parsed(entries)

@@ -124,7 +124,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 def test_after_any_changes_the_indexes_say_what_a_new_graph_would_say(steps):
     graph = Graph()
     for step in steps:

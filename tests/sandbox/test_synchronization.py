@@ -279,7 +279,7 @@ UPLOADS = st.lists(st.dictionaries(st.sampled_from("abcde"), st.integers(0, 2), 
 
 
 @given(UPLOADS)
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 def test_after_a_diff_job_the_scope_holds_exactly_what_was_uploaded(uploads):
     bench = Bench()
     for upload in uploads:

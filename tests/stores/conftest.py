@@ -93,6 +93,9 @@ def path(tmp_path: Path) -> Path:
 
 Open = Callable[..., Awaitable[Opened]]
 
+# A busy machine must not look like an outage; tests of outages set their own.
+PATIENT = {"sql_wait": 60.0, "loop_wait": 60.0, "lookup_timeout": 60.0, "redis_timeout": 10.0}
+
 
 @pytest.fixture
 async def opened(path: Path) -> AsyncIterator[Open]:
@@ -100,7 +103,7 @@ async def opened(path: Path) -> AsyncIterator[Open]:
     async with AsyncExitStack() as stores:
 
         async def open_(**changed: Any) -> Opened:
-            return await stores.enter_async_context(_open(StoreOptions(**{"path": path} | changed)))
+            return await stores.enter_async_context(_open(StoreOptions(**{"path": path} | PATIENT | changed)))
 
         yield open_
 
@@ -127,7 +130,7 @@ from gateway.stores import AuditEvent, StoreOptions, open_store
 {act}
 
 async def main():
-    async with open_store(StoreOptions(Path(sys.argv[1]))) as store:
+    async with open_store(StoreOptions(Path(sys.argv[1]), sql_wait=60.0)) as store:
         await act(store, *sys.argv[2:])
 
 asyncio.run(main())

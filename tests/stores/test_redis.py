@@ -170,7 +170,7 @@ async def test_a_killed_redis_costs_one_try_per_cooldown_and_comes_back(opened, 
 
 
 async def test_a_redis_that_hangs_is_given_up_and_left_alone(opened, redis_server):
-    store = await opened(redis_url=redis_server.url, redis_timeout=0.05)
+    store = await opened(redis_url=redis_server.url, redis_timeout=0.3)
     keys = [(await store.new_key())[1] for _ in range(5)]
     await store.find(keys[0])
     redis_server.stop()
@@ -216,9 +216,10 @@ async def test_a_redis_that_is_slow_at_every_step_of_greeting_is_given_up(opened
 
     async def say_ok_slowly(reader, writer):
         with closing(writer), suppress(ConnectionError):
-            while await reader.read(1024):
-                await asyncio.sleep(0.06)
-                writer.write(b"+OK\r\n")
+            while asked := await reader.read(1024):
+                for _ in range(asked.count(b"*")):  # one for each command
+                    await asyncio.sleep(0.06)
+                    writer.write(b"+OK\r\n")
 
     async with await asyncio.start_server(say_ok_slowly, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -232,7 +233,8 @@ async def test_a_redis_that_is_slow_at_every_step_of_greeting_is_given_up(opened
 async def test_connections_that_died_silently_do_not_wait_their_turn_to_fail(opened, redis_server):
     """As when a network goes away and comes back: what was open is dead, new connections are fine."""
     async with Wire(redis_server.port) as wire:
-        store = await opened(redis_url=f"redis://:{redis_server.password}@127.0.0.1:{wire.port}")
+        url = f"redis://:{redis_server.password}@127.0.0.1:{wire.port}"
+        store = await opened(redis_url=url, redis_timeout=0.5)
         keys = [(await store.new_key())[1] for _ in range(10)]
         await asyncio.gather(*(store.find(its) for its in keys[:4]))
         assert wire.connections > 1

@@ -1,18 +1,7 @@
-"""Every knob once: name, default, unit, reason. Read from one TOML file and `GATEWAY_…` variables.
-
-A variable names section and field, `GATEWAY_DATA__PORT=8080`, and wins over the file. A secret may also be in a file of
-its own: `identity_file = "/run/secrets/identity"` instead of `identity = "…"`, or `GATEWAY_SECRETS__IDENTITY_FILE=…`.
-Names of variables know no case, so that they reach only organizations whose id is in lower case:
-`GATEWAY_ORGANIZATIONS__ACME__UPSTREAM__CREDENTIAL=…`. Every fault is reported at once, with its path; an unknown name
-is a fault.
-"""
+"""Every knob once: name, default, unit, reason."""
 
 from __future__ import annotations
 
-import json
-import os
-import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 from urllib.parse import urlsplit
@@ -25,23 +14,13 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.authz import CAPABILITIES, Mode
+
 PREFIX = "GATEWAY_"
-
-
-class SettingsError(ValueError):
-    """The settings do not hold; `faults` are lines such as `data.port: …`, all that there are."""
-
-    def __init__(self, faults: tuple[str, ...]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
-
 
 # --- kinds of values ----------------------------------------------------------------------------------------------
 
@@ -80,6 +59,17 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _words(value: object) -> object:
+    """A list in a variable is words with commas."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+def _capability(value: str) -> str:
+    if value not in CAPABILITIES:
+        raise ValueError(f"must be one of {', '.join(CAPABILITIES)}")
+    return value
+
+
 def _redis_url(value: SecretStr | None) -> SecretStr | None:
     if value and urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("must be a redis://, rediss:// or unix:// URL")
@@ -89,6 +79,7 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
 Secret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_length=1)]
 SigningSecret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_length=32)]
 RedisURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_redis_url)]
+Capabilities = Annotated[tuple[Annotated[str, AfterValidator(_capability)], ...], BeforeValidator(_words)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -218,6 +209,23 @@ class Keys(Section):
     """Minutes that a one-time login link can be used."""
     session_hours: Count = 8
     """Hours until a login session ends."""
+
+
+class Graph(Section):
+    """What a key with a condition sees, and what is known about the platform's query language."""
+
+    relationships: Mode = Mode.STRICT
+    """`strict`: relationships that satisfy the condition themselves; `induced`: all between two visible entities."""
+    verified: Capabilities = ()
+    """Capabilities of the upstream that were seen to hold (see `gateway/authz/capabilities.py`); more is answered."""
+    failed: Capabilities = ()
+    """Capabilities that were seen not to hold; what rests on one is refused."""
+
+    @model_validator(mode="after")
+    def _no_capability_is_both(self) -> Self:
+        if both := set(self.verified) & set(self.failed):
+            raise ValueError(f"`{min(both)}` is both verified and failed")
+        return self
 
 
 class Limits(Section):
@@ -379,6 +387,7 @@ class Settings(BaseSettings):
     secrets: Secrets
     store: Store = Store()
     keys: Keys = Keys()
+    graph: Graph = Graph()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     identity: Identity = Identity()
@@ -396,101 +405,3 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Variables win over the file, whose content the constructor is given."""
         return env_settings, init_settings
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
-
-_IN_A_USERS_WORDS = {"missing": "is missing", "extra_forbidden": "is not a setting"}
-
-
-def load(file: Path | None) -> Settings:
-    """The settings of a file (None for none) and of the environment. Raises SettingsError with all that is wrong."""
-    content = _toml(file) if file else {}
-    content.setdefault("secrets", {})  # so that each secret that is missing is named
-    stray = _stray_variables()
-    try:
-        settings = Settings(**content)
-    except ValidationError as fault:
-        raise SettingsError((*map(_line, fault.errors()), *stray)) from None
-    if stray:
-        raise SettingsError(stray)
-    return settings
-
-
-def _toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except OSError as fault:
-        raise SettingsError((f"{file}: {fault.strerror}",)) from None
-    except UnicodeDecodeError:
-        raise SettingsError((f"{file}: is not UTF-8",)) from None
-    except tomllib.TOMLDecodeError as fault:
-        raise SettingsError((f"{file}: {fault}",)) from None
-
-
-def _line(fault: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in fault["loc"])
-    message = _IN_A_USERS_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-    return f"{path}: {message}"
-
-
-def _stray_variables() -> tuple[str, ...]:
-    """Variables that name no section. Without `__` they are not ours: orchestrators set GATEWAY_PORT and the like."""
-    names = (name for name in os.environ if name.startswith(PREFIX) and "__" in name)
-    return tuple(
-        f"{name}: is not a setting"
-        for name in sorted(names)
-        if name.removeprefix(PREFIX).partition("__")[0].lower() not in Settings.model_fields
-    )
-
-
-def validated(content: dict[str, Any]) -> Settings:
-    """The settings of a value, with nothing from the environment. Raises SettingsError."""
-    try:
-        return Settings.model_validate(content)
-    except ValidationError as fault:
-        raise SettingsError(tuple(map(_line, fault.errors()))) from None
-
-
-# --- showing ------------------------------------------------------------------------------------------------------
-
-
-def effective(settings: Settings) -> str:
-    """Each setting as a TOML line, secrets masked."""
-    return "\n".join(
-        f"{path} = {json.dumps(value, ensure_ascii=False)}" for path, value in _values(settings.model_dump(mode="json"))
-    )
-
-
-def _values(section: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in section.items():
-        if isinstance(value, dict):
-            yield from _values(value, f"{path}{name}.")
-        elif value is not None:
-            yield f"{path}{name}", value
-
-
-def table() -> str:
-    """The table of all settings in Markdown, for README."""
-    head = "| setting | default | meaning |\n|---|---|---|\n"
-    return head + "\n".join(
-        f"| `{path}` | {_default(field)} | {field.description} |" for path, field in fields(Settings)
-    )
-
-
-def fields(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Each setting's path and field; `organizations.<id>` stands for any organization."""
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from fields(kind, f"{path}{name}.")
-        elif name == "organizations":
-            yield from fields(Organization, f"{path}{name}.<id>.")
-        else:
-            yield f"{path}{name}", field
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    return "none" if field.default is None else f"`{json.dumps(field.default, default=str)}`"
