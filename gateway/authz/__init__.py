@@ -1,6 +1,7 @@
 """May this call pass, and how narrowed: the tables route and root field -> action and resource, and the plan."""
 
 from gateway.authz.capabilities import CAPABILITIES, Capabilities, Mode, State
+from gateway.authz.explain import Explanation, explain
 from gateway.authz.plan import plan
 from gateway.authz.routes import ROUTE_NAMES, Face, Route, route_of
 from gateway.authz.rows import Page, Withheld, checked
@@ -11,6 +12,7 @@ __all__ = [
     "CAPABILITIES",
     "ROUTE_NAMES",
     "Capabilities",
+    "Explanation",
     "Face",
     "GraphQLLimits",
     "Mode",
@@ -20,6 +22,7 @@ __all__ = [
     "State",
     "Withheld",
     "checked",
+    "explain",
     "plan",
     "route_of",
     "whoami",

@@ -28,7 +28,8 @@ class Upstream(StrEnum):
 class Grounds:
     """What was asked and what decided it; the decision log writes it down.
 
-    `action` and `resource` are the permission that was looked for; `because` holds the ids of the statements.
+    `action` and `resource` are the permission that was looked for; `because` holds the ids of the statements, and, if
+    a narrowed query was not sent because `verify` did not prove it, what the proof lacks.
     """
 
     action: str = ""
@@ -111,8 +112,15 @@ class WhoAmI:
 
 
 @dataclass(frozen=True, slots=True)
+class Computed:
+    """An answer that follows from the call alone: its JSON value."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
-    operation: GraphQLRequest | WhoAmI
+    operation: GraphQLRequest | WhoAmI | Computed
     grounds: Grounds = Grounds()
 
 

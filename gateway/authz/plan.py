@@ -12,6 +12,7 @@ from gateway.authz.graphql_call import plan_graphql
 from gateway.authz.outcome import Deny, Facts, Local, Plan, WhoAmI
 from gateway.authz.persister_call import plan_create, plan_job
 from gateway.authz.query_call import plan_query
+from gateway.authz.query_validation import plan_validate
 from gateway.authz.routes import Route, route_of
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
@@ -43,6 +44,8 @@ def _by_route(call: Call, route: Route, principal: Principal, facts: Facts, rule
     match route.name:
         case "j1ql":
             return plan_query(call, principal, rules)
+        case "validate":
+            return plan_validate(call, principal.policy, rules)
         case "graphql":
             return plan_graphql(call, principal, rules)
         case "sync_create":

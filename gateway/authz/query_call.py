@@ -12,12 +12,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from gateway.authz.capabilities import Mode
 from gateway.authz.narrow import Binding, Narrowing, NotNarrowed, narrow
 from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream
 from gateway.authz.rules import Rules
+from gateway.authz.verify import verified
 from gateway.http1 import Call, Reason, Refusal
 from gateway.j1ql import J1QLSyntaxError, pointed
 from gateway.keys import Principal
@@ -141,6 +143,13 @@ FORCED: dict[str, object] = {
 """What is sent upstream instead, each one explicitly: a default that changes there must not matter here."""
 
 
+_NOT_PROVEN = Refusal(
+    Reason.UNSUPPORTED_QUERY,
+    "this query was not proven to stay within the policy of your key, so it was not sent; please write it in another "
+    "way, and report it: the reason is in the decision log",
+)
+
+
 def _conditioned(
     body: dict[str, Any], principal: Principal, verdict: Narrowed, rules: Rules, grounds: Grounds
 ) -> Forward | Deny:
@@ -150,6 +159,8 @@ def _conditioned(
     narrowing = _narrowed(body["query"], Binding(verdict.predicate, rules.mode, rules.capabilities, variables), rules)
     if isinstance(narrowing, Refusal):
         return Deny(narrowing, grounds)
+    if gap := verified(narrowing.text, verdict.predicate, strict=rules.mode is Mode.STRICT):
+        return Deny(_NOT_PROVEN, replace(grounds, because=(*grounds.because, f"not proven: {gap}")))
     check = Check(
         predicate=verdict.predicate,
         shape=narrowing.shape,

@@ -35,6 +35,7 @@ _GRAPHQL = Route("graphql", _POST, Face.GRAPHQL, json=True)
 
 ROUTES: dict[str, Route] = {
     "/j1ql": Route("j1ql", _POST, json=True),
+    "/j1ql/validate": Route("validate", _POST, json=True),
     # four spellings, because the real clients (Go, Node, Python, Terraform) use four
     "/graphql": _GRAPHQL,
     "/": _GRAPHQL,

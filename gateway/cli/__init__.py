@@ -11,6 +11,7 @@ from gateway import __version__, sandbox
 from gateway.app import serving
 from gateway.cli.common import config, run, settings_of, stop_requested
 from gateway.cli.demo import demo
+from gateway.cli.explaining import explain_command, replay
 from gateway.cli.operating import init, integrations, keys, users
 from gateway.settings import Settings, effective, table
 
@@ -63,5 +64,5 @@ async def _sandbox(port: int) -> None:
         raise click.ClickException(f"port {port} cannot be had: {fault.strerror}") from None
 
 
-for command in (demo, init, keys, users, integrations):
+for command in (demo, init, keys, users, integrations, explain_command, replay):
     main.add_command(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.policy.model import ANY, READ_GRAPH, Effect, Policy, Statement
+from gateway.policy.model import ANY, READ_GRAPH, Condition, Effect, Policy, Statement
 from gateway.policy.supported import ACTIONS, resource_type
 
 
@@ -25,12 +25,24 @@ def _policy_remarks(policy: Policy) -> Iterator[str]:
 
 
 def _statement_remarks(statement: Statement) -> Iterator[str]:
-    if statement.condition is not None and ANY in statement.actions:
-        yield from _conditioned_wildcard(statement)
+    if statement.condition is not None:
+        yield from _relationships(statement, statement.condition)
+        if ANY in statement.actions:
+            yield from _conditioned_wildcard(statement)
     for at, action in enumerate(statement.actions):
         types = ACTIONS.get(action, frozenset())
         if action != ANY and not any(name == ANY or resource_type(name) in types for name in statement.resources):
             yield f"{statement.id}.actions[{at}]: never matches, since `{action}` is about none of these resources"
+
+
+def _relationships(statement: Statement, condition: Condition) -> Iterator[str]:
+    """A relationship has a `_type` and a `_class` of its own, and its `_class` is its verb, in capitals."""
+    equals = dict(condition.equals)
+    verbs = [value for value in equals.get("_class", ()) if value.isupper()]
+    if statement.effect is Effect.DENY and verbs:
+        yield f"{statement.id}: denies relationships under `strict` only; `induced` shows all between visible entities"
+    if statement.effect is Effect.ALLOW and ("_type" in equals or ("_class" in equals and not verbs)):
+        yield f"{statement.id}: shows no relationship under `strict`, unless one satisfies the condition itself"
 
 
 def _conditioned_wildcard(statement: Statement) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from gateway import answers
 from gateway.answers import encoded
 from gateway.authz import whoami
-from gateway.authz.outcome import Batch, Check, Deny, Forward, GraphQLRequest, Learn, Local, Pass, WhoAmI
+from gateway.authz.outcome import Batch, Check, Computed, Deny, Forward, GraphQLRequest, Learn, Local, Pass, WhoAmI
 from gateway.http1 import Call, Headers, Reason, Refusal, Reply, body_length, has_body
 from gateway.keys import Principal
 from gateway.metrics import Outcome
@@ -49,6 +49,8 @@ async def _answer_locally(context: Context, decided: Decided, local: Local) -> N
     trace.grounds = local.grounds
     trace.outcome = Outcome.ANSWERED
     match local.operation:
+        case Computed(value):
+            reply = answers.answered(value, trace.call_id)
         case WhoAmI():
             reply = answers.answered(whoami(decided.principal, context.deps.rules), trace.call_id)
         case GraphQLRequest() as request:
