@@ -26,12 +26,11 @@ from gateway.j1ql.tree import (
     Undefined,
 )
 
-FUNCTIONS = frozenset(
-    ("COUNT MIN MAX AVG SUM CONCAT MERGE COALESCE ABS SQRT CEIL FLOOR ROUND UNWIND").split()  # aggregates first
-)
+AGGREGATES = frozenset("COUNT MIN MAX AVG SUM".split())
+FUNCTIONS = AGGREGATES | frozenset("CONCAT MERGE COALESCE ABS SQRT CEIL FLOOR ROUND UNWIND".split())
 UNITS = frozenset("hour hr hours hrs day days month mo months mos year yr years yrs".split())
 
-RESERVED_WORDS = KEYWORDS | frozenset("COUNT SUM AVG MIN MAX HAS RELATES FROM NOT DATE".split())
+RESERVED_WORDS = KEYWORDS | AGGREGATES | {"HAS", "RELATES", "FROM", "NOT", "DATE"}
 """No aliases, and no bare property names for who wants to be read alike everywhere: `[order]` is safe.
 
 The list of the platform's own query validator, and the keywords that it forgets.
@@ -95,7 +94,7 @@ def _operator(t: Tokens) -> str:
 
 
 def _atom(t: Tokens) -> Expression:
-    """atom = literal | "(" sum ")" | now | call | path ;
+    """atom = literal | group | now | call | path ;
 
     literal = string | [ "-" ] number | "TRUE" | "FALSE" | "UNDEFINED" | "NULL" | parameter | date ;
     """
@@ -126,7 +125,7 @@ def _atom(t: Tokens) -> Expression:
 
 
 def _group(t: Tokens) -> Expression:
-    """ "(" sum ")" ;"""
+    """group = "(" sum ")" ;"""
     t.expect("(")
     inner = _sum(t)
     t.expect(")")
@@ -134,9 +133,9 @@ def _group(t: Tokens) -> Expression:
 
 
 def _named(t: Tokens) -> Expression:
-    """What begins with a name: now, call or path."""
+    """What begins with a name: now, call or path.   A group of steps may follow a path: `a = b (THAT HAS c)?`"""
     after = t.peek().kind
-    if after == "(" and t.check("name"):
+    if after == "(" and t.check("name") and t.peek(2).kind != "THAT":
         return _call(t)
     if after == "." and t.next.text.lower() == "date" and t.peek(2).text.lower() == "now":
         return _now(t)

@@ -110,11 +110,12 @@ def _head(t: Tokens) -> Head:
         smart.append(t.read())
         if len(smart) > t.depth:
             raise t.error(f"more than {t.depth} smart classes in a row", smart[-1].at)
-    head: Head | None = None if smart and not _begins_plain_head(t) else _plain_head(t)
-    for token in reversed(smart):
+    if not smart:
+        return _plain_head(t)
+    head: Head | None = _plain_head(t) if _begins_plain_head(t) else None
+    for token in reversed(smart[1:]):
         head = Smart(token.text[1:], head, token.at)
-    assert head is not None  # noqa: S101 (for the type checker: without smart classes there is a plain head)
-    return head
+    return Smart(smart[0].text[1:], head, smart[0].at)
 
 
 def _begins_plain_head(t: Tokens) -> bool:

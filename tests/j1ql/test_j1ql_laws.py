@@ -18,9 +18,9 @@ aliases = st.none() | names
 digits = st.from_regex(r"[0-9]{1,5}", fullmatch=True)
 counts = st.integers(0, 10**15 - 1)
 
-texts = st.text(max_size=8) | st.sampled_from([r"it\'s", r"\"", r"\\", "/*", "*/ '", '${"}', "{{x}}", "\ud800", "\n"])
+texts = st.text("aé '\"/*\n\ud800${}\\", max_size=6) | st.sampled_from(["\\'", '\\"', "/*", "*/ '", '${"}', "{{x}}"])
 strings = texts.filter(lambda text: not text.endswith("\\") and not ("'" in text and '"' in text))
-brackets = st.text(st.characters(exclude_characters="[]", min_codepoint=32), min_size=1, max_size=5)
+brackets = st.text("aé .-@'\"/*\\\ud800", min_size=1, max_size=4)
 segments = st.builds(tree.Segment, words | digits.map(lambda digit: digit + "x") | st.sampled_from(sorted(KEYWORDS)))
 bracketed = st.builds(tree.Segment, brackets, bracketed=st.just(True))
 
@@ -73,7 +73,7 @@ def expressions(rest=1):
             ),
             st.builds(arithmetic, inner, st.sampled_from(sorted(LEVEL)), inner, in_parentheses=st.booleans()),
         ),
-        max_leaves=4,
+        max_leaves=3,
     )
 
 
@@ -93,7 +93,7 @@ def value_lists(rest=1):
         lambda inner: st.builds(
             tree.ValueList, st.sampled_from(["OR", "AND"]), st.lists(inner, min_size=2, max_size=3).map(tuple)
         ),
-        max_leaves=5,
+        max_leaves=3,
     )
     return nested.map(lambda node: node if isinstance(node, tree.ValueList) else tree.ValueList("OR", (node,)))
 
@@ -127,7 +127,7 @@ def conditions(rest):
         lambda inner: st.one_of(
             *(st.builds(group, st.lists(inner, min_size=2, max_size=3).map(tuple)) for group in groups)
         ),
-        max_leaves=5,
+        max_leaves=3,
     )
 
 
