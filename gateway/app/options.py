@@ -74,6 +74,7 @@ def rules(settings: Settings) -> Rules:
         page=limits.page_rows,
         query_body=limits.query_body,
         graphql_body=limits.graphql_body,
+        validated_queries=limits.validated_queries,
         job_body=limits.job_body,
         upload_body=limits.inspected_upload,
         j1ql=Limits(length=limits.query_characters, tokens=limits.query_tokens, depth=limits.query_depth),

@@ -7,6 +7,7 @@ and lets those under way end, and ops is the last that answers.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -140,10 +141,10 @@ class _Listeners:
         try:
             listener = await self._opened.enter_async_context(opening)
         except OSError as fault:
+            # asyncio's own text repeats the address; a name that does not resolve has a negative number
+            why = os.strerror(fault.errno) if fault.errno and fault.errno > 0 else fault.strerror
             address = _netloc(where.host, where.port)
-            raise StartError(
-                f"the {name} listener cannot have {address}: {fault.strerror}; set `{name}.port`"
-            ) from fault
+            raise StartError(f"the {name} listener cannot have {address}: {why}; choose another") from fault
         return _url(listener)
 
 

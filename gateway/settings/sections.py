@@ -263,6 +263,8 @@ class Limits(Section):
     """Lexical tokens of a query."""
     query_depth: Count = 50
     """Nesting of a query."""
+    validated_queries: Count = 250
+    """Queries in one call of `/j1ql/validate`."""
     graphql_tokens: Count = 5_000
     """Lexical tokens of a GraphQL document."""
     graphql_roots: Count = 50

@@ -256,7 +256,8 @@ def _faults_named() -> Iterator[None]:
         yield
     except IntegrityError as fault:
         if "UNIQUE" in str(fault.orig):
-            raise Conflict(str(fault.orig).removeprefix("UNIQUE constraint failed: ")) from fault
+            taken = str(fault.orig).removeprefix("UNIQUE constraint failed: ")
+            raise Conflict(f"`{taken}` is taken already") from fault
         raise ValueError(f"what was to be stored contradicts the rest: {fault.orig}") from fault
     except DBAPIError as fault:
         raise StoreUnavailable(f"the database failed: {fault.orig}") from fault

@@ -3,8 +3,8 @@
 Ids are text that the caller made; times are milliseconds since the epoch. Rows of `keys` are never deleted: a revoked
 key stays as a tombstone, so that its digest can never be taken again and the audit trail can name it.
 
-`changes` tells the resolvers of all processes what they must forget (see `journal`). A row is written in the very
-transaction that changes what a digest resolves to. `digest` NULL means everything. `nonce` is random: two histories
+`changes` tells the resolvers of all processes what they must forget (see `resolver`). Whoever changes what a digest
+resolves to writes a row in the very same transaction; `digest` NULL means everything. `nonce` is random: two histories
 that have the same numbers, of a database and of its restored backup for instance, are still told apart.
 """
 
@@ -97,7 +97,6 @@ identities = Table(
         ["instance_id", "organization_id"], ["integration_instances.id", "integration_instances.organization_id"]
     ),
     UniqueConstraint("user_id", "organization_id"),
-    CheckConstraint("kind IN ('user', 'account', 'integration')", name="kind"),
     CheckConstraint("(kind = 'user') = (user_id IS NOT NULL)", name="user"),
     CheckConstraint("(kind = 'integration') = (instance_id IS NOT NULL)", name="instance"),
 )

@@ -288,8 +288,9 @@ class Wire:
             writer.close()
 
 
-async def test_a_wrong_password_is_told_and_does_no_harm(opened, redis_server):
-    store = await opened(redis_url=redis_server.url_with("wrong"))
+@pytest.mark.parametrize("password", ["wrong", ""])
+async def test_a_wrong_password_is_told_and_does_no_harm(opened, redis_server, password):
+    store = await opened(redis_url=redis_server.url_with(password))
     _, its = await store.new_key()
 
     assert isinstance(await store.find(its), Principal)
