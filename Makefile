@@ -55,10 +55,11 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The build backend is in the lock as well: nothing is fetched that has no hash.
+# The build backend is in the lock as well: nothing is fetched that has no hash. (Its warning that an editable install is
+# editable would only worry a newcomer.)
 $(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml
 	$(PIP) --require-hashes --requirement requirements.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock

@@ -78,7 +78,7 @@ def test_it_observes_the_stores():
         (lambda metrics: metrics.store_checked("sql", up=True), "gateway_store_up", 1),
         (lambda metrics: metrics.store_checked("sql", up=False), "gateway_store_up", 0),
         (lambda metrics: metrics.upstream_checked("j1ql", up=True), "gateway_upstream_up", 1),
-        (lambda metrics: None, "gateway_build_info", 1),
+        (lambda _: None, "gateway_build_info", 1),
     ],
 )
 def test_every_metric_can_be_read(act, name, value):

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import PREFIX, Settings, SettingsError, effective, fields, load, table
+from gateway.settings import PREFIX, Settings, SettingsError, effective, fields, load
 
-ROOT = Path(__file__).parents[1]
 SECRET = "not-a-secret-but-long-enough-for-one"
 
 WHOLE = f"""
@@ -189,7 +188,3 @@ def test_every_setting_has_a_description_of_one_line():
     for path, field in fields(Settings):
         assert field.description, path
         assert "\n" not in field.description, path
-
-
-def test_readme_has_the_settings_table_as_it_is_generated():
-    assert table() in (ROOT / "README.md").read_text("utf-8")

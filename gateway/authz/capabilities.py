@@ -50,6 +50,8 @@ class Capabilities:
     """A7: WITH after a full-text search restricts what is searched, not the best hits of all."""
     subquery_is_membership: State = State.UNWITNESSED
     """A9: `= (FIND …)` is membership, `!=` its negation, without a cap that hidden objects use up."""
+    cells_hold_lists: State = State.UNWITNESSED
+    """A cell of a table shows a list whole, as a list or as joined text; else no hidden column can be checked."""
     parameters_by_value: State = State.UNWITNESSED
     """`${param.x}` is put in as a value, not as text that could close a parenthesis."""
 
@@ -61,5 +63,5 @@ class Capabilities:
 
 CAPABILITIES = tuple(field.name for field in fields(Capabilities))
 
-TRUSTED = frozenset({"negation_binds", "where_before_aggregates", "full_text_binds"})
+TRUSTED = frozenset({"negation_binds", "where_before_aggregates", "full_text_binds", "cells_hold_lists"})
 """Documented by the platform or used in the queries it ships, so that they are answered before a probe has spoken."""

@@ -27,6 +27,9 @@ _REDIRECTED = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway an
 _NO_ARRAY = Refusal(Reason.UPSTREAM_FAILED, "the GraphQL service gave no usable answer")
 
 
+_REASONS = {reason.value: reason for reason in Reason}
+
+
 async def carry_out(context: Context, decided: Decided) -> None:
     """Answers the call. Raises Stop, perhaps in the middle of the answer, and ClientGone."""
     match decided.plan:
@@ -63,7 +66,7 @@ async def _answer_locally(context: Context, decided: Decided, local: Local) -> N
 def _ending(body: dict[str, Any]) -> tuple[Outcome, Reason | None]:
     """How an operation of the control plane ended: its first error decides, if it has any."""
     for error in body.get("errors", ()):
-        reason = Reason(error["extensions"]["reason"])
+        reason = _REASONS.get(error.get("extensions", {}).get("reason"), Reason.INTERNAL)
         return outcome_of(Refusal(reason, "")), reason
     return Outcome.ANSWERED, None
 

@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
@@ -22,6 +23,8 @@ from gateway.proxy.trace import Element, Trace
 _log = logging.getLogger(__name__)
 
 _STDOUT = 1
+_MOMENT = 2.0
+"""Seconds that the end of the process waits for the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +100,16 @@ class DecisionLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._put(None)
-        self._thread.join(timeout=5)
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=_MOMENT)
+        self._thread.join(_MOMENT)
         if not self._thread.is_alive():
             self._stream.close()
 
     def write(self, trace: Trace, now: int) -> None:
         """Never blocks."""
-        self._put(record(trace, now=now, options=self._options))
-
-    def _put(self, item: dict[str, Any] | None) -> None:
         try:
-            self._waiting.put_nowait(item)
+            self._waiting.put_nowait(record(trace, now=now, options=self._options))
         except queue.Full:
             self._dropped()
 

@@ -42,7 +42,7 @@ class Identities:
         self._made: LRUCache[tuple[str, int], tuple[int, bytes]] = LRUCache(options.kept)
 
     def token(self, principal: Principal, now: int) -> bytes:
-        """The token of a key at `now` (milliseconds since the epoch), valid for half its lifetime at least."""
+        """The token of a key at `now` (milliseconds since the epoch), good for `lifetime - reuse` at least."""
         name = (principal.key_id, principal.version)
         made_at, token = self._made.get(name, (0, b""))
         if token and 0 <= now - made_at < self._options.reuse * 1000:

@@ -39,9 +39,9 @@ class Health:
     metrics: Metrics
     options: OpsOptions = field(default_factory=OpsOptions)
     draining: bool = False
-    _faults: dict[str, str | None] = field(default_factory=dict)
-    _checked_at: float | None = None
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _faults: dict[str, str | None] = field(init=False, default_factory=dict)
+    _checked_at: float | None = field(init=False, default=None)
+    _lock: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     async def report(self) -> tuple[bool, str]:
         """Whether calls can be served, and a line for each part."""

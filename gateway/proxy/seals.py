@@ -33,10 +33,15 @@ class Position:
 
 
 class Seals:
-    """Seals and opens positions. `secret` is any text with 32 bytes of entropy; `random(n)` gives n random bytes."""
+    """Seals and opens positions."""
 
     def __init__(self, secret: str, *, size: int = 2048, random: Callable[[int], bytes] = os.urandom) -> None:
-        """`size`: bytes before encryption; the platform's cursors have a few hundred."""
+        """`size`: bytes before encryption; the platform's cursors have a few hundred. `random(n)` gives n random bytes.
+
+        Raises ValueError for a secret that can be guessed.
+        """
+        if len(secret.encode()) < 32:  # noqa: PLR2004
+            raise ValueError("the seal secret must have at least 32 bytes")
         key = HKDF(SHA256(), 32, salt=None, info=b"gateway cursor 1").derive(secret.encode())
         self._cipher = AESGCM(key)
         self._size = size

@@ -14,6 +14,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
@@ -174,8 +175,7 @@ class _Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         server = self._server
         if server.open >= server.options.connections:
-            assert isinstance(transport, asyncio.Transport)  # noqa: S101 (a TCP listener makes no other)
-            self._say(transport, _FULL)
+            self._say(cast(asyncio.Transport, transport), _FULL)  # uvloop's is none by inheritance
             return
         server.open += 1
         self._counted = True

@@ -1,9 +1,9 @@
 """Connections to upstreams, by the client of aiohttp.
 
 What the library would do on its own is switched off: no cookies, no redirects, no proxies or passwords from the
-environment, nothing unpacked, no headers added, the URL sent as it is given. Its parser forgives more than its server's
-does, so an answer is looked at before it is believed: a final status, and an end that can be told from a broken
-connection.
+environment, nothing unpacked, no headers added, the URL sent as it is given. (It sends a GET once more whose connection
+breaks before the answer, and has no switch for that.) Its parser forgives more than its server's does, so an answer is
+looked at before it is believed: a final status, and an end that can be told from a broken connection.
 """
 
 from __future__ import annotations

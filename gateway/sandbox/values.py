@@ -16,13 +16,20 @@ Thing = Entity | Relationship
 Value = Scalar | Sequence[Scalar] | Thing | None
 """What an expression can be: a property's value, an object, or None for `undefined`."""
 
-_KINDS = ((bool, "boolean"), ((int, float), "number"), (str, "string"), ((Entity, Relationship), "object"))
-"""In the order of tests, because Python's True is also the number 1."""
+_KINDS = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    Entity: "object",
+    Relationship: "object",
+    type(None): "undefined",
+}
 
 
 def kind(value: Value) -> str:
-    """`boolean`, `number`, `string`, `object` or `list`."""
-    return next((name for types, name in _KINDS if isinstance(value, types)), "list")
+    """`boolean`, `number`, `string`, `object`, `undefined` or `list`."""
+    return _KINDS.get(type(value), "list")
 
 
 def is_number(value: Value) -> bool:
@@ -41,7 +48,7 @@ def elements(value: Value) -> Sequence[Value]:
 
 def same(left: Value, right: Value) -> bool:
     """OPEN (assumption A8): a string never equals a number or a boolean; the platform may turn one into the other."""
-    return kind(left) == kind(right) and left == right
+    return left == right and kind(left) == kind(right)
 
 
 def alike(left: Value, right: Value) -> bool:

@@ -55,11 +55,19 @@ async def test_three_listeners_serve_while_the_block_runs_and_none_afterwards(ma
 async def test_a_taken_port_is_named_and_what_was_opened_before_is_closed(database, make_settings, taken, listener):
     ports = {name: free_port() for name in ("ops", "admin", "data")} | {listener: taken}
     settings = make_settings(**{name: {"port": port} for name, port in ports.items()})
-    with pytest.raises(StartError, match=f"the {listener} listener cannot have 127.0.0.1:{taken}: .*in use"):
+    with pytest.raises(
+        StartError, match=f"the {listener} listener cannot have 127.0.0.1:{taken}: Address already in use"
+    ):
         async with serving(settings):
             pytest.fail("it started")
     for name in set(ports) - {listener}:
         socket.create_server(("127.0.0.1", ports[name])).close()
+
+
+async def test_a_host_that_nobody_knows_is_named(database, make_settings):
+    with pytest.raises(StartError, match=r"the data listener cannot have nowhere\.invalid:0: "):
+        async with serving(make_settings(data={"host": "nowhere.invalid", "port": 0})):
+            pytest.fail("it started")
 
 
 @pytest.mark.usefixtures("nothing_stays_open")

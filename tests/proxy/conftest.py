@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+import uvloop
 
 from gateway.authz import Rules, plan
-from gateway.keys import Digest, Identity, Kind, Prefix, Principal, Role, digest, issue
+from gateway.keys import Digest, Identity, Kind, Prefix, Principal, digest, issue
 from gateway.metrics import Metrics
 from gateway.policy import Policy, parse
 from gateway.proxy import (
@@ -41,6 +42,17 @@ SECRET = "an identity secret of 32 bytes or more"
 CREDENTIAL = "upstream-credential"
 
 
+def pytest_asyncio_loop_factories(config, item):
+    """The gateway runs on uvloop, whose transports differ from the standard library's where connections break."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits for what has no event; a test that waits in vain times out."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
 # --- the upstream -------------------------------------------------------------------------------------------------
 
 
@@ -50,6 +62,7 @@ class Received:
 
     line: str
     headers: list[tuple[str, str]]
+    reader: asyncio.StreamReader = field(repr=False)
     body: bytes = b""
     whole: bool = False
 
@@ -75,6 +88,7 @@ class Upstream:
         self.early = False
         self.closed = asyncio.Event()
         self.arrived = asyncio.Event()
+        self.go_on = asyncio.Event()
         self.script: Script = self.says(answer())
 
     @property
@@ -90,6 +104,18 @@ class Upstream:
             writer.write(left.pop(0) if len(left) > 1 else left[0])
 
         return script
+
+    @staticmethod
+    async def hangs(received: Received, writer: asyncio.StreamWriter) -> None:
+        """Says nothing until the gateway hangs up."""
+        await until(received.reader.at_eof)
+        writer.close()
+
+    async def stalls(self, _received: Received, writer: asyncio.StreamWriter) -> None:
+        """Reads nothing until `go_on`, then hangs up."""
+        writer.transport.pause_reading()
+        await self.go_on.wait()
+        writer.close()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
@@ -118,7 +144,7 @@ class Upstream:
         except asyncio.IncompleteReadError:
             return None
         pairs = [line.partition(":") for line in head[1:] if line]
-        return Received(head[0], [(name.lower(), value.strip()) for name, _, value in pairs])
+        return Received(head[0], [(name.lower(), value.strip()) for name, _, value in pairs], reader)
 
     async def _body(self, reader: asyncio.StreamReader, received: Received) -> None:
         if received.header("transfer-encoding"):
@@ -242,7 +268,10 @@ class Gateway:
     metrics: Metrics
     resolver: Table
     log: Any
+    bindings: dict[str, Binding]
     executed: list[Any] = field(default_factory=list)
+
+    until = staticmethod(until)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -294,8 +323,7 @@ class Gateway:
 
     async def records(self) -> list[dict[str, Any]]:
         """The decision log so far."""
-        while not self.log._waiting.empty():
-            await asyncio.sleep(0.01)
+        await until(self.log._waiting.empty)
         return [json.loads(line) for line in self.log._options.path.read_bytes().splitlines()]
 
 
@@ -336,12 +364,13 @@ async def running(setup: Setup, upstream: Upstream, path: Any) -> AsyncIterator[
         options = DecisionOptions(path=path / "decisions.jsonl", **setup.decisions)
         log = stack.enter_context(DecisionLog(options, dropped=metrics.decision_unlogged))
         urls = dict(j1ql=upstream.url + "/j1ql", graphql=upstream.url + "/graphql", persister=upstream.url)
+        bindings = {"acme": Binding(**urls, account="acme-at-platform", credential=CREDENTIAL)}
         deps = Deps(
             plan=plan,
             rules=Rules(),
             resolver=resolver,
             execute=execute,
-            bindings={"acme": Binding(**urls, account="acme-at-platform", credential=CREDENTIAL)},
+            bindings=bindings,
             sender=sender,
             identities=Identities(IdentityOptions(SECRET)),
             pages=Pages(Seals("s" * 32), metrics, setup.pages),
@@ -355,7 +384,7 @@ async def running(setup: Setup, upstream: Upstream, path: Any) -> AsyncIterator[
         listener = await stack.enter_async_context(
             listening(handler, handler.malformed, host="127.0.0.1", port=0, options=setup.listener)
         )
-        yield Gateway(listener.port, upstream, metrics, resolver, log, executed)
+        yield Gateway(listener.port, upstream, metrics, resolver, log, bindings, executed)
 
 
 @pytest.fixture
@@ -363,10 +392,8 @@ async def gateway(setup: Setup, upstream: Upstream, tmp_path: Any) -> AsyncItera
     """Override `setup` in a test module or class to change it; nothing may be left running afterwards."""
     async with running(setup, upstream, tmp_path) as gateway:
         yield gateway
-        while gateway.value("gateway_inflight_requests"):
-            await asyncio.sleep(0.01)
-    while upstream.open or left_over():
-        await asyncio.sleep(0.01)
+        await until(lambda: not gateway.value("gateway_inflight_requests"))
+    await until(lambda: not (upstream.open or left_over()))
 
 
 def left_over() -> set[str]:
@@ -385,3 +412,9 @@ def says() -> Callable[..., bytes]:
 def secret() -> Callable[[str], str]:
     """The secret of a named key."""
     return secret_of
+
+
+@pytest.fixture
+def executed() -> type[Executed]:
+    """The control plane's answers."""
+    return Executed

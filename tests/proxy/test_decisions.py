@@ -82,7 +82,7 @@ def test_they_go_to_standard_output_by_default(capfdbinary):
 
 
 def test_a_log_that_cannot_be_opened_is_told_at_start(tmp_path):
-    with pytest.raises(OSError), DecisionLog(DecisionOptions(path=tmp_path / "none" / "log")):
+    with pytest.raises(FileNotFoundError), DecisionLog(DecisionOptions(path=tmp_path / "none" / "log")):
         pass
 
 
@@ -98,7 +98,7 @@ def test_a_reader_that_stands_still_costs_records_and_nothing_else():
     dropped, written, go = [], threading.Event(), threading.Event()
 
     class Slow:
-        def write(self, data):
+        def write(self, _):
             written.set()
             go.wait()
 

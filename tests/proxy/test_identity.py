@@ -64,7 +64,7 @@ def test_keys_and_their_versions_have_tokens_of_their_own():
     "options", [{"secret": "short"}, {"secret": SECRET, "reuse": 60}, {"secret": SECRET, "reuse": -1}]
 )
 def test_options_that_cannot_be_safe_are_refused(options):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"secret|reuse"):
         IdentityOptions(**options)
 
 

@@ -22,7 +22,7 @@ class Persister:
         self.answer = answer
         self.asked: list[str] = []
 
-    async def ask(self, request, *, limit) -> Whole:
+    async def ask(self, request, **_) -> Whole:
         self.asked.append(f"{request.method} {request.path}")
         return self.answer
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.proxy import Seals
 from gateway.proxy.seals import Position
 
-SECRET = "a seal secret that is long enough"
+SECRET = "a seal secret with 32 bytes or more"
 positions = st.builds(
     Position, st.none() | st.text(st.characters(codec="utf-8"), max_size=60), st.integers(0, 2**32 - 1)
 )
@@ -48,6 +48,11 @@ def test_no_changed_bit_goes_unnoticed():
 @pytest.mark.parametrize("text", ["", "a", "aaaaa", "é", "=", "eyJjYWNoZUtleSI6IjEifQ", "A" * 100_000, "\x00", "a b"])
 def test_what_nobody_sealed_does_not_open(text):
     assert Seals(SECRET).open(text, b"q") is None
+
+
+def test_a_secret_that_can_be_guessed_is_refused():
+    with pytest.raises(ValueError, match="32 bytes"):
+        Seals("short")
 
 
 def test_an_upstream_cursor_too_long_to_hide_is_not_sealed():

@@ -21,6 +21,8 @@ def add_hidden_columns(draft: Draft) -> Draft:
     items = draft.query.returns
     if not isinstance(items, tuple) or is_aggregated(draft.query):
         return draft
+    if not draft.binding.capabilities.allow("cells_hold_lists"):
+        return draft
     columns = _Columns(draft)
     query = visited(draft.query, columns.selector, columns.step)
     return replace(
@@ -64,7 +66,7 @@ class _Columns:
             column = self._fresh()
             self.items.append(tree.Item(value, source="", alias=column))
             columns.append((column, name))
-        self.hidden.append(HiddenObject(tuple(columns), optional=place.optional))
+        self.hidden.append(HiddenObject(tuple(columns), optional=place.optional or place.after_negation))
 
     def _fresh(self) -> str:
         name = self._draft.name(self.invented)

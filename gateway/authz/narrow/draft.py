@@ -57,6 +57,9 @@ class Place:
     optional: bool = False
     negated: bool = False
     last: bool = False
+    after_negation: bool = False
+    """Whether a negated step comes before it in its chain. What follows one may be part of what is negated; no document
+    says."""
 
 
 SelectorVisit = Callable[[tree.Selector, Place], tree.Selector]
@@ -73,22 +76,23 @@ def visited(query: tree.Query, selector: SelectorVisit, step: StepVisit = _same_
     A step that becomes None is dropped with its target. Subqueries are not entered.
     """
     start = selector(query.selector, Place(start=True))
-    return replace(query, selector=start, steps=_visited_steps(query.steps, selector, step, optional=False))
+    return replace(query, selector=start, steps=_visited_steps(query.steps, selector, step, Place()))
 
 
 def _visited_steps(
-    steps: tuple[tree.Step | tree.Optional, ...], selector: SelectorVisit, visit: StepVisit, *, optional: bool
+    steps: tuple[tree.Step | tree.Optional, ...], selector: SelectorVisit, visit: StepVisit, chain: Place
 ) -> tuple[tree.Step | tree.Optional, ...]:
     made: list[tree.Step | tree.Optional] = []
     for number, each in enumerate(steps):
         if isinstance(each, tree.Optional):
-            inner = _visited_steps(each.steps, selector, visit, optional=True)
+            inner = _visited_steps(each.steps, selector, visit, replace(chain, optional=True))
             made.append(replace(each, steps=inner))
             continue
-        place = Place(optional=optional, negated=each.negated, last=number == len(steps) - 1)
+        place = replace(chain, negated=each.negated, last=number == len(steps) - 1)
         step = visit(each, place)
         if step is not None:
             made.append(replace(step, target=selector(step.target, place)))
+        chain = replace(chain, after_negation=chain.after_negation or each.negated)
     return tuple(made)
 
 

@@ -21,11 +21,16 @@ Part = tree.Selector | tree.Step | tree.Optional
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """`given` are the names after AS, `texts` the default names, `spoken` the names that the query speaks of."""
+    """`given` are the names after AS, `texts` the default names, `spoken` the names that the query speaks of.
+
+    `ambiguous` are texts that name nothing, because another part has the name too; a fresh alias for one of the parts
+    would make them name the other.
+    """
 
     given: frozenset[str]
     texts: frozenset[str]
     spoken: frozenset[str]
+    ambiguous: frozenset[str]
 
     @classmethod
     def of(cls, query: tree.Query) -> Names:
@@ -37,7 +42,7 @@ class Names:
             elif (text := default_name(part)) and not (place.negated and isinstance(part, tree.Step)):
                 texts[text] += 1
         single = frozenset(text for text, times in texts.items() if times == 1 and text not in given)
-        return cls(frozenset(given), single, frozenset(_spoken(query)))
+        return cls(frozenset(given), single, frozenset(_spoken(query)), frozenset(texts) - single - given)
 
     @property
     def known(self) -> frozenset[str]:
@@ -54,10 +59,21 @@ class Names:
 def default_name(part: Part) -> str | None:
     """The text that names a part without AS."""
     match part:
-        case tree.Selector(head=tree.Name(name)):
-            return name
+        case tree.Selector(head=head):
+            return _head_name(head)
         case tree.Step(verb=tree.Verb(names=(name,))) if " " not in name:
             return name
+        case _:
+            return None
+
+
+def _head_name(head: tree.Head | None) -> str | None:
+    """Whether `(User)` and `#Smart User` are called `User` too, no document says: that name may be taken."""
+    match head:
+        case tree.Name(name) | tree.Union(items=(tree.Name(name),)):
+            return name
+        case tree.Smart(head=inner):
+            return _head_name(inner)
         case _:
             return None
 

@@ -3,10 +3,13 @@
 A relationship has no WITH, so P stands in WHERE, by the step's alias. What that can and cannot say:
 
     positive step        exact: a match over a hidden edge is dropped
-    its verb decides P   a relationship's `_class` is its verb, so P may hold, or fail, whatever its other properties
-    are optional group       exact only where an unmatched alias has no properties (A4) negated step         only
-    where the verb decides: an edge under `!` cannot be spoken of LIMIT, SKIP          only where they count after
-    WHERE (A5), else a hidden edge uses up a place TREE                 its edges are filtered by the row check
+    its verb decides P   a relationship's `_class` is its verb, so P may hold, or fail, whatever else it has
+    optional group       exact only where an unmatched alias has no properties (A4)
+    negated step         only where the verb decides: an edge under `!` cannot be spoken of
+    step after it        only where the verb decides: it may be part of what is negated
+    LIMIT, SKIP          only where they count after WHERE (A5), else a hidden edge uses up a place
+    aggregates, UNIQUE   only where they see what WHERE has left (A6)
+    TREE                 its edges are filtered by the row check
 
 Induced mode shows every relationship between two visible entities, and needs nothing.
 """
@@ -19,6 +22,7 @@ from gateway.authz.capabilities import Mode
 from gateway.authz.narrow.draft import Draft, NotNarrowed, Place, visited
 from gateway.authz.narrow.names import Names
 from gateway.authz.narrow.predicate import all_of, conditions
+from gateway.authz.narrow.supported import is_aggregated
 from gateway.j1ql import tree
 from gateway.policy import Condition, Predicate
 
@@ -39,6 +43,12 @@ def narrow_relationships(draft: Draft) -> Draft:
             f"{query.windows[0].keyword} with a traversal cannot be used by a key that sees relationships strictly: "
             "the upstream may count matches over hidden relationships; leave it out and read fewer pages",
             query.windows[0].at,
+        )
+    if is_aggregated(query) and not capabilities.allow("where_before_aggregates"):
+        raise NotNarrowed(
+            "UNIQUE and aggregates over a traversal cannot be used by a key that sees relationships strictly: "
+            "the upstream counts matches over hidden relationships",
+            query.selector.at,
         )
     where = all_of(*pass_.parts, *([query.where] if query.where is not None else []))
     return replace(draft, query=replace(query, where=where), invented=pass_.invented)
@@ -82,6 +92,12 @@ class _Strict:
             return step
         if step.negated:
             return self._negated(step, place, decided)
+        if place.after_negation:
+            raise NotNarrowed(
+                "a step after a negated one (THAT !…) cannot be used by a key that sees relationships strictly: "
+                "whether it is part of what is negated is not certain",
+                step.at,
+            )
         if place.optional and not self._draft.binding.capabilities.allow("optional_is_union"):
             raise NotNarrowed(
                 "an optional group (THAT …)? cannot be used by a key that sees relationships strictly: "

@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gateway.authz.capabilities import State
 from gateway.authz.narrow.draft import Draft, NotNarrowed, parts
-from gateway.authz.narrow.names import AGGREGATES, Names, atoms, calls, operands, spoken_expressions
+from gateway.authz.narrow.names import AGGREGATES, Names, atoms, calls, operands, paths, spoken_expressions
 from gateway.j1ql import tree
 
 _TEXT = re.compile(r"\\|/\*|\*/|\$\{|[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
@@ -42,8 +43,10 @@ def refuse_unsupported(draft: Draft) -> Draft:
             _check_condition(condition, draft)
     for expression in spoken_expressions(query):
         _check_expression(expression, draft)
+    names = Names.of(query)
+    _check_names(query, names)
     if isinstance(query.returns, tuple):
-        _check_items(query.returns, Names.of(query))
+        _check_items(query.returns, names)
     return draft
 
 
@@ -68,6 +71,11 @@ def check_text(text: str, at: int) -> None:
             "for a key with a condition",
             at,
         )
+
+
+def is_account_parameter(name: str) -> bool:
+    """`${param.x}` belongs to the account, any other `${x}` is the caller's."""
+    return name.partition(".")[0].lower() == "param"
 
 
 def check_path(path: tree.Path) -> None:
@@ -123,6 +131,12 @@ def _check_full_text(text: tree.String, *, start: bool, draft: Draft) -> None:
         raise NotNarrowed("full-text search does not go with UNIQUE, for a key with a condition", text.at)
     if isinstance(query.returns, tree.Tree) and query.windows:
         raise NotNarrowed("full-text search with TREE can have no LIMIT or SKIP, for a key with a condition", text.at)
+    if query.windows and draft.binding.capabilities.limit_after_where is State.FAILED:
+        raise NotNarrowed(
+            f"full-text search with {query.windows[0].keyword} cannot be used by a key with a condition: "
+            "the upstream cuts before it sorts, so that the best hits of all would decide",
+            query.windows[0].at,
+        )
     items = query.returns if isinstance(query.returns, tuple) else ()
     aggregated = [bool(calls(item) & AGGREGATES) for item in items]
     if any(aggregated) and not all(aggregated):
@@ -152,10 +166,23 @@ def _check_expression(expression: tree.Expression, draft: Draft) -> None:
                 check_text(text, at)
             case tree.Path():
                 check_path(atom)
+            case tree.Parameter(name=name, at=at) if not is_account_parameter(name):
+                raise NotNarrowed(
+                    f"variable `{name}` can stand only on the right side of a comparison, for a key with a condition",
+                    at,
+                )
             case tree.Parameter(at=at):
                 _need(draft, "parameters_by_value", "a parameter (${…})", at)
             case _:
                 pass
+
+
+def _check_names(query: tree.Query, names: Names) -> None:
+    for expression in spoken_expressions(query):
+        for path in paths(expression):
+            name = path.segments[0].name
+            if name in names.ambiguous:
+                raise NotNarrowed(f"`{name}` stands for several parts of the query; name one of them with AS", path.at)
 
 
 def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:

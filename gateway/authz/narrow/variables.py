@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.authz.narrow.draft import Draft, NotNarrowed, visited
+from gateway.authz.narrow.supported import is_account_parameter
 from gateway.j1ql import tree
 
 _EXACT = 2**53
@@ -21,26 +22,22 @@ _EXACT = 2**53
 def fill_variables(draft: Draft) -> Draft:
     if "${" not in draft.text:
         return draft
-    query = draft.query
-    filler = _Filler(draft.binding.variables)
-
-    def selector(each: tree.Selector, _: object) -> tree.Selector:
-        return each if each.where is None else replace(each, where=filler.condition(each.where))
-
-    query = visited(query, selector)
-    return replace(
-        draft,
-        query=replace(
-            query,
-            where=filler.condition(query.where) if query.where else None,
-            having=filler.condition(query.having) if query.having else None,
-        ),
-    )
+    return replace(draft, query=_Filler(draft.binding.variables).query(draft.query))
 
 
 class _Filler:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
+
+    def query(self, query: tree.Query) -> tree.Query:
+        def selector(each: tree.Selector, _: object) -> tree.Selector:
+            return each if each.where is None else replace(each, where=self.condition(each.where))
+
+        return replace(
+            visited(query, selector),
+            where=self.condition(query.where) if query.where else None,
+            having=self.condition(query.having) if query.having else None,
+        )
 
     def condition(self, condition: tree.Condition) -> tree.Condition:
         match condition:
@@ -50,6 +47,8 @@ class _Filler:
                 return replace(condition, right=self._value(parameter, lists=operator == "="))
             case tree.Comparison(right=tree.ValueList() as values):
                 return replace(condition, right=self._list(values))
+            case tree.Comparison(right=tree.Subquery(query=query) as subquery):
+                return replace(condition, right=replace(subquery, query=self.query(query)))
             case _:
                 return condition
 
@@ -67,7 +66,7 @@ class _Filler:
 
     def _value(self, parameter: tree.Parameter, *, lists: bool) -> tree.Expression | tree.ValueList:
         name = parameter.name
-        if name.partition(".")[0].lower() == "param":
+        if is_account_parameter(name):
             return parameter
         if name not in self._values:
             raise NotNarrowed(f"variable `{name}` has no value: send it in `variables`", parameter.at)

@@ -1,6 +1,6 @@
 """The proof, one function a rule: from the index of the rule's first token to the index after its last one.
 
-    query     = [ FIND [ UNIQUE ] ] selector { step | group } clauses      FIND may be missing at the start
+    query     = [ FIND [ UNIQUE ] ] selector { step | group } clauses      FIND may be missing before a string
     step      = THAT [ "!" ] verb [ ">>" | "<<" ] alias selector
     group     = "(" { step | group } ")" "?" alias
     selector  = head WITH P [ AND conjunction ] alias
@@ -60,7 +60,7 @@ class Scanner:
 
     def scan(self) -> None:
         """Raises Gap where the proof fails."""
-        at = self._query(0, start=True)
+        at = self._query(0)
         if self._tokens[at]:
             raise self._gap("what no rule takes", at)
         if any(self._names[each.name.lower()] != each.words for each in self._spoken):
@@ -68,9 +68,9 @@ class Scanner:
 
     # --- what is looked for
 
-    def _query(self, at: int, *, start: bool = False) -> int:
+    def _query(self, at: int) -> int:
         self._enter()
-        if not start or not is_string(self._tokens[at]):
+        if not is_string(self._tokens[at]):
             at = self._expect("FIND", at)
             at += self._tokens[at] == "UNIQUE"
         relationships: list[_Relationship] = []

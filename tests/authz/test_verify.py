@@ -1,0 +1,137 @@
+"""The scanner against golden cases, at its limits, and where it stands in the plan."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gateway.authz import Rules, plan, query_call
+from gateway.authz.narrow import PASSES, narrow
+from gateway.authz.narrow.conjoin import conjoin_predicate
+from gateway.authz.narrow.relationships import narrow_relationships
+from gateway.authz.outcome import Deny, Facts, Forward
+from gateway.authz.verify import verified
+from gateway.http1 import Reason
+from gateway.policy import EVERYTHING, Condition, Predicate
+
+CASES = Path(__file__).parent / "cases" / "verify.txt"
+
+
+def condition(equals):
+    return Condition(
+        tuple((name, (values,) if isinstance(values, str) else tuple(values)) for name, values in equals.items())
+    )
+
+
+def predicate(allow=(), deny=()):
+    return Predicate(tuple(map(condition, allow)) or (EVERYTHING,), tuple(map(condition, deny)))
+
+
+# --- golden cases ---------------------------------------------------------------------------------------------------
+
+
+def read_cases():
+    policies, cases = {}, []
+    for line in CASES.read_text(encoding="utf-8").splitlines():
+        if line.startswith("@"):
+            name, text = line[1:].split(maxsplit=1)
+            policies[name] = predicate(**json.loads(text))
+        elif line.startswith(("!", "=")):
+            cases[-1] += (line[2:],)
+        elif line and not line.startswith("#"):
+            cases.append(tuple(line.split(" | ", maxsplit=1)))
+    for who, text, lack in cases:
+        name, _, mode = who.partition(" ")
+        for strict in (True, False):
+            if mode in ("", "strict" if strict else "induced"):
+                yield pytest.param(
+                    policies[name], text, strict, lack, id=f"{name} {'strict' if strict else ''}: {text}"
+                )
+
+
+@pytest.mark.parametrize(("policy", "text", "strict", "lack"), list(read_cases()))
+def test_a_text_is_proven_or_lacks_what_the_golden_case_says(policy, text, strict, lack):
+    gap = verified(text, policy, strict=strict)
+    assert lack in gap if lack else gap is None
+
+
+REPOS = predicate([{"_type": "github_repo"}])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FIND * WITH _type = 'github_repo' AND a = 'x\ny'",
+        "FIND * WITH _type = 'github_repo' AND a = 'x\u2028y'",
+        "FIND * WITH _type = 'github_repo' AND a = 'x\x85y'",
+        "FIND * WITH _type = 'github_repo' AND a = 'x\ud800y'",
+        "FIND * WITH _type = 'github_repo' AND [x\0y] = 1",
+        "FIND * WITH _type = 'github_repo' AND\u00a0a = 1",
+        "FIND * WITH _type = 'github_repo'\x0bAND a = 1",
+        "FIND * WITH _type = \uff07github_repo\uff07",
+        "F\u0131ND * WITH _type = 'github_repo'",
+        "FIND u\u017fer WITH _type = 'github_repo'",
+    ],
+    ids=ascii,
+)
+def test_a_character_that_readers_could_take_for_another_is_not_proven(text):
+    assert verified(text, REPOS, strict=False)
+
+
+def test_what_is_lacking_repeats_nothing_of_the_text():
+    assert verified("FIND secret", REPOS, strict=True) == "`WITH` that is missing, at token 2"
+
+
+SELECTOR = "A WITH _type = 'github_repo'"
+GROUP = f"(THAT IS {SELECTOR} %s)?"
+QUERY = f"FIND {SELECTOR} AND x = (%s)"
+
+
+@pytest.mark.parametrize("nest", [GROUP, QUERY], ids=["groups", "queries"])
+def test_nesting_ends_before_the_stack_does(nest):
+    def nested(times):
+        text = f"FIND {SELECTOR}" if nest is QUERY else ""
+        for _ in range(times):
+            text = nest % text
+        return text if nest is QUERY else f"FIND {SELECTOR} {text}"
+
+    assert verified(nested(40), REPOS, strict=False) is None
+    assert "inside each other" in verified(nested(5_000), REPOS, strict=False)
+
+
+def test_any_number_of_groups_and_queries_may_stand_side_by_side():
+    queries = " AND ".join([f"x = (FIND {SELECTOR})"] * 100)
+    groups = " ".join([GROUP % ""] * 100)
+    assert verified(f"FIND {SELECTOR} AND {queries} {groups}", REPOS, strict=False) is None
+
+
+@pytest.mark.parametrize(
+    "piece", ["(", "#A ", "- ", "/", "'", '"', "[", "date (", "a .", "COUNT(", "!", "$", "(/", "THAT "]
+)
+def test_any_number_of_one_piece_is_read_to_its_end(piece):
+    assert verified(f"FIND A WITH _type = 'github_repo' AND {piece * 30_000}", REPOS, strict=True)
+    assert verified(f"FIND {piece * 30_000}", REPOS, strict=True)
+
+
+# --- in the plan ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("forgotten", [conjoin_predicate, narrow_relationships], ids=lambda each: each.__name__)
+def test_a_query_that_narrowing_lets_through_is_not_sent(monkeypatch, call, principal, statements, forgotten):
+    """The fault is put in where it would be: a pass of narrowing does nothing."""
+    allow, _ = statements
+    body = {"query": "FIND github_repo AS r THAT HAS Finding AS f RETURN r.name, COUNT(f)"}
+    decide = partial(plan, call("/j1ql", body), principal(allow(["query:ReadGraphData"], _type="github_repo")))
+    assert isinstance(decide(Facts(), Rules(), 0), Forward)
+
+    passes = tuple(each for each in PASSES if each is not forgotten)
+    monkeypatch.setattr(query_call, "narrow", partial(narrow, passes=passes))
+    denied = decide(Facts(), Rules(), 0)
+    assert isinstance(denied, Deny)
+    assert denied.refusal.reason is Reason.UNSUPPORTED_QUERY
+    assert "github_repo" not in denied.refusal.message
+    assert denied.grounds.because[0] == "permissions[0]"
+    assert denied.grounds.because[1].startswith("not proven: `W")

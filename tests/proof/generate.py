@@ -1,0 +1,129 @@
+"""Rounds of random cases: one policy, a few graphs, and queries that are asked of each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from random import Random
+from typing import Any
+
+from gateway.authz.capabilities import Capabilities, Mode, State
+from gateway.sandbox.dialect import PLAINEST, Dialect, ListCell, OptionalGroup, Unmatched, Window
+from proof.cases import Case
+from proof.chance import Chance
+from proof.queries import query, with_needs
+from proof.worlds import Objects, Permissions, named_verbs, objects, permissions
+
+GRAPHS, QUERIES = 3, 4
+"""In a round. More of them cost less time a case, and make cases more alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query of the round, and for each of its graphs the dialect that it is asked in."""
+
+    query: str
+    variables: dict[str, Any]
+    capabilities: Capabilities
+    dialects: tuple[Dialect, ...]
+    constructs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    mode: Mode
+    permissions: Permissions
+    graphs: tuple[Objects, ...]
+    questions: tuple[Question, ...]
+
+    def case(self, question: Question, number: int) -> Case:
+        """A question asked of one of the graphs."""
+        entities, relationships = self.graphs[number]
+        return Case(
+            self.permissions,
+            entities,
+            relationships,
+            question.query,
+            question.variables,
+            self.mode,
+            question.dialects[number],
+            question.capabilities,
+        )
+
+
+def drawn(random: Random, mode: Mode, wanted: Sequence[str | None] = (None,) * QUERIES) -> Round:
+    """A round of a mode; each of its queries has one of the wanted constructs, if it can."""
+    policy = Chance(random, _for_policy(mode, wanted))
+    statements = permissions(policy, mode)
+    graphs = tuple(objects(policy, statements) for _ in range(GRAPHS))
+    verbs = named_verbs(statements)
+    questions = tuple(
+        _question(Chance(random, with_needs(name) if name else frozenset()), verbs, policy.made) for name in wanted
+    )
+    return Round(mode, statements, graphs, questions)
+
+
+_DECIDED_BY_VERBS = {
+    "negation",
+    "chain after negation",
+    "optional group",
+    "nested optional group",
+    "chain after optional",
+}
+
+
+def _for_policy(mode: Mode, wanted: Iterable[str | None]) -> frozenset[str]:
+    """What is wanted of the policy: under strict, much can be asked only where verbs decide."""
+    needed = {name for name in wanted if name is not None}
+    return frozenset(needed | {"policy: verbs"} if mode is Mode.STRICT and needed & _DECIDED_BY_VERBS else needed)
+
+
+def _question(chance: Chance, verbs: tuple[str, ...], constructs: set[str]) -> Question:
+    text, variables = query(chance, verbs)
+    dialects = tuple(_dialect(chance) for _ in range(GRAPHS))
+    known = _capabilities(chance, dialects)
+    return Question(text, variables, known, dialects, frozenset(chance.made | constructs))
+
+
+_SWITCHES = {each.name: getattr(PLAINEST, each.name) for each in fields(Dialect)}
+
+
+def _dialect(chance: Chance) -> Dialect:
+    """Most switches as by default, so that each one is met alone and in company."""
+    if chance.yes(0.25):
+        return PLAINEST
+    return Dialect(**{name: chance.one(_values(usual)) for name, usual in _SWITCHES.items() if chance.yes(0.35)})
+
+
+def _values(usual: Any) -> tuple[Any, ...]:
+    return (False, True) if isinstance(usual, bool) else tuple(type(usual))
+
+
+def unusual(dialect: Dialect) -> Iterator[str]:
+    """The switches that are not as by default, by name and value."""
+    for name, usual in _SWITCHES.items():
+        value = getattr(dialect, name)
+        if value != usual:
+            yield f"dialect: {name}={value}"
+
+
+def _capabilities(chance: Chance, dialects: tuple[Dialect, ...]) -> Capabilities:
+    """What probes of an upstream could have found out about these dialects."""
+    holds = {
+        "optional_is_union": lambda each: (
+            each.optional_group is OptionalGroup.UNION and each.unmatched is Unmatched.UNDEFINED
+        ),
+        "limit_after_where": lambda each: each.window is Window.ROWS,
+        "cells_hold_lists": lambda each: each.list_cell is not ListCell.FIRST,
+    }
+    return Capabilities(**{
+        each.name: _state(chance, each.name not in holds or all(map(holds[each.name], dialects)))
+        for each in fields(Capabilities)
+    })  # fmt: skip
+
+
+def _state(chance: Chance, holds: bool) -> State:
+    """Where there is nothing to tell by, what holds is not witnessed; what does not hold is taken to have failed."""
+    if not holds:
+        return State.FAILED
+    return chance.one((State.VERIFIED, State.VERIFIED, State.VERIFIED, State.UNWITNESSED))
