@@ -25,8 +25,8 @@ READ = "query:ReadGraphData"
     [
         [statement("ALLOW", "*")],
         [statement("ALLOW", "*", "dashboard:1")],
-        [statement("ALLOW", READ, _type="github_repo"), statement("DENY", READ, env="prod")],
-        [statement("ALLOW", "dashboard:View", "dashboard:1"), statement("ALLOW", READ, _type="github_repo")],
+        [statement("ALLOW", READ, team="core"), statement("DENY", READ, env="prod")],
+        [statement("ALLOW", "dashboard:View", "dashboard:1"), statement("ALLOW", READ, _class="HAS")],
     ],
 )
 def test_a_policy_that_means_what_it_says_has_no_remarks(fine):
@@ -39,7 +39,7 @@ def test_45_a_pair_that_can_never_match_is_remarked():
 
 
 def test_68_an_unconditional_allow_lifts_the_condition_and_that_is_remarked():
-    (remark,) = remarks(statement("ALLOW", "*"), statement("ALLOW", READ, _type="github_repo"))
+    (remark,) = remarks(statement("ALLOW", "*"), statement("ALLOW", READ, team="core"))
     assert remark.startswith("permissions[1]: has no effect, since permissions[0] allows all graph data")
 
 
@@ -53,3 +53,14 @@ def test_what_a_conditioned_wildcard_does_is_remarked():
     allow, deny = remarks(statement("ALLOW", "*", a="b"), statement("DENY", "*", a="b"))
     assert allow.startswith("permissions[0]: allows `query:ReadGraphData` and nothing else")
     assert deny.startswith("permissions[1]: refuses every action but `query:ReadGraphData`")
+
+
+@pytest.mark.parametrize("equals", [{"_type": "github_repo"}, {"_class": "User"}])
+def test_a_condition_that_shows_no_relationship_is_remarked(equals):
+    (remark,) = remarks(statement("ALLOW", READ, **equals))
+    assert remark.startswith("permissions[0]: shows no relationship under `strict`")
+
+
+def test_a_deny_of_relationships_is_remarked_because_induced_shows_them():
+    (remark,) = remarks(statement("ALLOW", READ), statement("DENY", READ, _class="HAS"))
+    assert remark.startswith("permissions[1]: denies relationships under `strict` only")

@@ -107,6 +107,5 @@ def _outcomes(
     round_: Round, question: Question, graphs: list[Graph], shown: list[Graph]
 ) -> Iterator[tuple[Case, Outcome, frozenset[str]]]:
     trial = Trial(round_.case(question, 0))
-    for number, graph in enumerate(graphs):
-        case = round_.case(question, number)
-        yield case, trial.held(case, graph, shown[number]), question.constructs
+    for number, (graph, dialect) in enumerate(zip(graphs, question.dialects, strict=True)):
+        yield round_.case(question, number), trial.held(graph, shown[number], dialect), question.constructs

@@ -9,7 +9,7 @@ says them, and the evaluator is given what is left of the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -18,11 +18,13 @@ import orjson
 
 from gateway.authz.capabilities import Mode
 from gateway.authz.narrow import PASSES, Binding, Narrowing, NotNarrowed, narrow
+from gateway.authz.narrow.draft import Pass
 from gateway.authz.outcome import Check
 from gateway.authz.rows import Page, checked
 from gateway.j1ql import J1QLSyntaxError, parse, tree
 from gateway.policy import READ_GRAPH, Narrowed, Predicate, decide
 from gateway.policy import parse as parse_policy
+from gateway.sandbox.dialect import Dialect
 from gateway.sandbox.evaluate import EvaluationError, Result, evaluate
 from gateway.sandbox.graph import Entity, Graph, Relationship
 from proof.cases import NOW, PARAMETERS, Case, policy
@@ -131,7 +133,7 @@ def _predicate(text: str) -> Predicate:
     return verdict.predicate
 
 
-def narrowed(case: Case, predicate: Predicate, passes: tuple[Any, ...] = PASSES) -> Narrowing | None:
+def narrowed(case: Case, predicate: Predicate, passes: tuple[Pass, ...] = PASSES) -> Narrowing | None:
     """None where the gateway refuses the query."""
     try:
         return narrow(case.query, Binding(predicate, case.mode, case.capabilities, case.variables), passes=passes)
@@ -201,16 +203,15 @@ REFUSED = Outcome(agrees=None)
 
 
 class Trial:
-    """One query of one key, narrowed once, to be held against any graph and dialect."""
+    """One query of one key, narrowed once, to be held against any graph; also in other dialects than its case has."""
 
-    def __init__(self, case: Case, *, passes: tuple[Any, ...] = PASSES) -> None:
+    def __init__(self, case: Case, *, passes: tuple[Pass, ...] = PASSES) -> None:
         self._case = case
         self._predicate = predicate_of(case.permissions)
         self._narrowing = narrowed(case, self._predicate, passes)
         if self._narrowing is not None:
             self._sent = parse(self._narrowing.text)
             self._query = reference_query(case.query)
-            self._ordered = bool(self._query.order)
 
     @property
     def accepted(self) -> bool:
@@ -221,31 +222,35 @@ class Trial:
         """What is sent."""
         return self._narrowing and self._narrowing.text
 
-    def answer(self, case: Case, graph: Graph) -> Answer:
-        """What the gateway gives away of a graph, in the dialect of the case."""
+    def answer(self, graph: Graph, dialect: Dialect | None = None) -> Answer:
+        """What the gateway gives away of a graph."""
         assert self._narrowing is not None
-        return through_the_gateway(self._narrowing, self._sent, self._predicate, graph, case)
+        return through_the_gateway(self._narrowing, self._sent, self._predicate, graph, self._in(dialect))
 
-    def held(self, case: Case, graph: Graph, shown: Graph) -> Outcome:
-        """The law on a graph and what is visible of it, in the dialect of the case."""
+    def right(self, shown: Graph, dialect: Dialect | None = None) -> Answer:
+        """The answer on a graph of which all is visible."""
+        return asked(self._query, shown, self._in(dialect))
+
+    def held(self, graph: Graph, shown: Graph, dialect: Dialect | None = None) -> Outcome:
+        """The law on a graph and what is visible of it."""
         if self._narrowing is None:
             return REFUSED
-        got, right = self.answer(case, graph), asked(self._query, shown, case)
-        expected = self._comparable(right)
-        agrees = self._comparable(got) == expected
+        got, right = self.answer(graph, dialect), self.right(shown, dialect)
+        expected = self.comparable(right)
+        agrees = self.comparable(got) == expected
         if not agrees and got is WITHHELD:
             agrees = rightly_withheld(right, shown, self._predicate)
-        telling = self._comparable(asked(self._query, graph, case)) != expected
+        telling = self.comparable(self.right(graph, dialect)) != expected
         return Outcome(agrees, telling, got, right)
 
-    def _comparable(self, answer: Answer) -> object:
-        return comparable(answer, ordered=self._ordered)
+    def comparable(self, answer: Answer) -> object:
+        return comparable(answer, ordered=bool(self._query.order))
+
+    def _in(self, dialect: Dialect | None) -> Case:
+        return self._case if dialect is None else replace(self._case, dialect=dialect)
 
 
-def judged(case: Case, *, passes: tuple[Any, ...] = PASSES) -> Outcome:
+def judged(case: Case, *, passes: tuple[Pass, ...] = PASSES) -> Outcome:
     """The law on one case."""
     graph = case.graph
-    return Trial(case, passes=passes).held(case, graph, visible(graph, case.permissions, case.mode))
-
-
-Judge = Callable[[Case], Outcome]
+    return Trial(case, passes=passes).held(graph, visible(graph, case.permissions, case.mode))

@@ -131,6 +131,12 @@ class _Strict:
                 step.at,
             )
         names = tuple(name for name, holds in zip(step.verb.names, decided, strict=True) if holds)
+        if len(names) == 1 < len(decided) and names[0] in self._names.spoken:
+            raise NotNarrowed(
+                f"`{names[0]}` could stand for this negated step, of whose verbs only that one is visible to the key; "
+                "name the one meant with AS",
+                step.at,
+            )
         if names:
             return replace(step, verb=replace(step.verb, names=names))
         if not place.last:
