@@ -336,7 +336,7 @@ class _Exchange:
     async def answer(self, reply: Reply) -> None:
         response = _response(reply)
         self._prepare(response)
-        if False:
+        if reply.status in _CLOSING:
             response.force_close()
         async with self._sending():
             await response.prepare(self._request)

@@ -32,7 +32,7 @@ def predicate(text):
 
 def read_cases():
     policies, cases = {}, []
-    for line in CASES.read_text().splitlines():
+    for line in CASES.read_text().split("\n"):
         if line.startswith("@"):
             name, text = line[1:].split(maxsplit=1)
             policies[name] = predicate(text)

@@ -21,7 +21,8 @@ def conjoin_predicate(draft: Draft) -> Draft:
 def _conjoined(query: tree.Query, narrowing: tuple[tree.Condition, ...]) -> tree.Query:
     def selector(each: tree.Selector, _: Place) -> tree.Selector:
         own = () if each.where is None else (_in_subqueries(each.where, narrowing),)
-        return replace(each, where=all_of(*narrowing, *own))
+        conditions = (*narrowing, *own)
+        return replace(each, where=all_of(*conditions) if conditions else None)
 
     query = visited(query, selector)
     where = None if query.where is None else _in_subqueries(query.where, narrowing)

@@ -23,8 +23,8 @@ Part = tree.Selector | tree.Step | tree.Optional
 class Names:
     """`given` are the names after AS, `texts` the default names, `spoken` the names that the query speaks of.
 
-    `ambiguous` are texts that name nothing, because another part has the name too; a fresh alias for one of the parts
-    would make them name the other.
+    `ambiguous` are texts that name nothing, because another part has the name too, in whatever letter case; a fresh
+    alias for one of the parts would make them name the other.
     """
 
     given: frozenset[str]
@@ -35,14 +35,15 @@ class Names:
     @classmethod
     def of(cls, query: tree.Query) -> Names:
         given: set[str] = set()
-        texts: Counter[str] = Counter()
+        texts: list[str] = []
         for part, place in parts(query):
             if part.alias is not None:
                 given.add(part.alias)
             elif (text := default_name(part)) and not (place.negated and isinstance(part, tree.Step)):
-                texts[text] += 1
-        single = frozenset(text for text, times in texts.items() if times == 1 and text not in given)
-        return cls(frozenset(given), single, frozenset(_spoken(query)), frozenset(texts) - single - given)
+                texts.append(text)
+        taken = Counter(name.casefold() for name in (*given, *texts))
+        single = frozenset(text for text in texts if taken[text.casefold()] == 1)
+        return cls(frozenset(given), single, frozenset(_spoken(query)), frozenset(texts) - single)
 
     @property
     def known(self) -> frozenset[str]:
@@ -61,7 +62,7 @@ def default_name(part: Part) -> str | None:
     match part:
         case tree.Selector(head=head):
             return _head_name(head)
-        case tree.Step(verb=tree.Verb(names=(name,))) if " " not in name:
+        case tree.Step(verb=tree.Verb(names=(name,), bracketed=False)) if " " not in name:
             return name
         case _:
             return None

@@ -17,9 +17,12 @@ from gateway.authz.narrow.draft import Draft, NotNarrowed, parts
 from gateway.authz.narrow.names import AGGREGATES, Names, atoms, calls, operands, paths, spoken_expressions
 from gateway.j1ql import tree
 
-_TEXT = re.compile(r"\\|/\*|\*/|\$\{|[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
-_NAME = re.compile(r"[\\\[\]'\"\x00-\x1f\x7f-\x9f]|/\*|\*/|\$\{|[\ud800-\udfff]")
+_TEXT = re.compile(r"\\|/\*|\*/|\$\{|[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
+_NAME = re.compile(r"[\\\[\]'\"\x00-\x1f\x7f-\x9f\u2028\u2029]|/\*|\*/|\$\{|[\ud800-\udfff]")
 _REGEX = re.compile(r"[/'\"\x00-\x1f\x7f-\x9f]|\*/|\$\{|[\ud800-\udfff]")
+
+
+_STRUCTURE = frozenset("AND OR FIND THAT WITH WHERE RETURN".split())
 
 
 def refuse_unsupported(draft: Draft) -> Draft:
@@ -80,6 +83,9 @@ def is_account_parameter(name: str) -> bool:
 
 def check_path(path: tree.Path) -> None:
     """Refuse a property name about which lexers differ."""
+    first = path.segments[0]
+    if not first.bracketed and first.name.upper() in _STRUCTURE:
+        raise NotNarrowed(f"`{first.name}` could be read as a keyword; write it as [{first.name}]", path.at)
     if any(_NAME.search(segment.name) for segment in path.segments):
         raise NotNarrowed("this property name cannot be used by a key with a condition", path.at)
 
@@ -178,11 +184,35 @@ def _check_expression(expression: tree.Expression, draft: Draft) -> None:
 
 
 def _check_names(query: tree.Query, names: Names) -> None:
+    """Each name must speak of one part, in whatever letter case names are read: P may stand under it."""
+    taken: set[str] = set()
+    others = {text.casefold() for text in names.texts | names.ambiguous}
+    for part, _ in parts(query):
+        if part.alias is not None:
+            name = part.alias.casefold()
+            if name in taken or name in others:
+                raise NotNarrowed(
+                    f"`{part.alias}` names another part of the query as well; choose another name", part.at
+                )
+            taken.add(name)
+    columns = _column_names(query)
     for expression in spoken_expressions(query):
         for path in paths(expression):
-            name = path.segments[0].name
-            if name in names.ambiguous:
-                raise NotNarrowed(f"`{name}` stands for several parts of the query; name one of them with AS", path.at)
+            _check_spoken(path, names, columns)
+
+
+def _column_names(query: tree.Query) -> frozenset[str]:
+    items = query.returns if isinstance(query.returns, tuple) else ()
+    return frozenset(item.alias for item in items if item.alias is not None)
+
+
+def _check_spoken(path: tree.Path, names: Names, columns: frozenset[str]) -> None:
+    name = path.segments[0].name
+    if name in names.ambiguous:
+        raise NotNarrowed(f"`{name}` stands for several parts of the query; name one of them with AS", path.at)
+    if name not in names.known and not (len(path.segments) == 1 and name in columns):
+        known = ", ".join(f"`{name}`" for name in sorted(names.known)) or "no name yet: give one with AS"
+        raise NotNarrowed(f"`{name}` names no part of the query, which has {known}", path.at)
 
 
 def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
@@ -193,19 +223,8 @@ def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
         seen.add(item.column)
         if item.alias is not None:
             check_text(item.alias, item.at)
-        for alias in _aliases(item):
-            if alias not in names.known:
-                known = ", ".join(f"`{name}`" for name in sorted(names.known)) or "no name yet: give one with AS"
-                raise NotNarrowed(f"RETURN speaks of `{alias}`, but the query has {known}", item.at)
-
-
-def _aliases(item: tree.Item) -> Iterator[str]:
-    if isinstance(item.value, tree.AllProperties):
-        yield item.value.alias
-        return
-    for atom in atoms(item.value):
-        if isinstance(atom, tree.Path):
-            yield atom.segments[0].name
+        if isinstance(item.value, tree.AllProperties) and item.value.alias not in names.known:
+            raise NotNarrowed(f"`{item.value.alias}` names no part of the query", item.at)
 
 
 def impose_order(draft: Draft) -> Draft:
