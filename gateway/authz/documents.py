@@ -18,9 +18,12 @@ from graphql.language import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     parse,
 )
@@ -86,6 +89,7 @@ class _Reader:
             name = argument.name.value
             if name in arguments:
                 raise _Unreadable(f"argument `{name}` is given twice")
+            _refuse_doubled_members(argument.value)
             if not (isinstance(argument.value, VariableNode) and argument.value.name.value not in self._variables):
                 arguments[name] = value_from_ast_untyped(argument.value, self._variables)
         return arguments
@@ -136,6 +140,20 @@ class _Reader:
                 elif name in spreads and name not in done:
                     path.append(name)
                     branches.append(iter(spreads[name]))
+
+
+def _refuse_doubled_members(value: ValueNode) -> None:
+    """A member that occurs twice has two readings, as validation knows."""
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ListValueNode):
+            waiting += node.values
+        elif isinstance(node, ObjectValueNode):
+            names = [field.name.value for field in node.fields]
+            if len(set(names)) < len(names):
+                raise _Unreadable("an input object has a member twice")
+            waiting += [field.value for field in node.fields]
 
 
 def _spreads(selections: SelectionSetNode) -> frozenset[str]:

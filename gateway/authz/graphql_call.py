@@ -85,10 +85,24 @@ def _malformed(message: str) -> Deny:
     return Deny(Refusal(Reason.MALFORMED_BODY, message))
 
 
+_MEMBERS = frozenset({"query", "variables", "operationName"})
+_STORED = frozenset({"id", "documentid", "doc_id", "queryid", "persistedquery"})
+_AMBIGUOUS = _STORED | {name.lower() for name in _MEMBERS}
+"""Members that some servers take for the document: other spellings, as decoders may ignore case, and stored ones."""
+
+
 def _request(body: object) -> GraphQLRequest | Refusal:
-    """`{"query", "variables", "operationName"}`; other members are the client's own business and pass on."""
+    """`{"query", "variables", "operationName"}`; other members are the client's own business and pass on.
+
+    But none by which an upstream could find another document than the one that is decided here.
+    """
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
         return Refusal(Reason.MALFORMED_BODY, "a GraphQL request is a JSON object with a string `query`")
+    if other := next((name for name in body if name not in _MEMBERS and name.lower() in _AMBIGUOUS), None):
+        return Refusal(Reason.MALFORMED_BODY, f"`{other}` could name another operation than `query` does")
+    extensions = body.get("extensions")
+    if isinstance(extensions, dict) and any(name.lower() == "persistedquery" for name in extensions):
+        return Refusal(Reason.MALFORMED_BODY, "persisted queries are not served: send the document as `query`")
     variables, name = body.get("variables"), body.get("operationName")
     if not (variables is None or isinstance(variables, dict)):
         return Refusal(Reason.MALFORMED_BODY, "`variables` must be an object")

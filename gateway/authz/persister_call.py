@@ -3,14 +3,15 @@
 Only the creation of a job names its instance; every later call carries the job's id alone, so the instance is a fact
 that the handler finds out (`NeedJob`). A key whose grant names an integration, rather than `*`, may reach nothing
 outside that integration's scope, so what reaches further is refused to it: jobs without an instance, foreign scopes,
-the modes that write by `_id` or across scopes, deletions by `_id`, and upload URLs that would carry data past the
-gateway.
+the modes that write by `_id` or across scopes, uploads that name objects by `_id`, and upload URLs that would carry
+data past the gateway.
 
 Facts: JupiterOne's synchronization API documentation and its integration SDK.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from gateway.authz.outcome import Deny, Facts, Forward, Grounds, Learn, NeedBody, NeedJob, Pass, Plan, Upstream
@@ -25,7 +26,14 @@ SYNCHRONIZE = "persister:Synchronize"
 # tuples, because a caller's value may be of any JSON type, hashable or not
 _SCOPED_SOURCES = ("integration-external", "integration-managed")
 _SCOPED_MODES = (None, "DIFF")
-_SCOPED_UPLOAD = frozenset({"entities", "relationships"})
+_INSPECTED = {
+    "upload": frozenset({"entities", "relationships"}),
+    "entities": frozenset({"entities"}),
+    "relationships": frozenset({"relationships"}),
+}
+"""Uploads that are read before they pass, and what a scoped key may have in them."""
+_BY_ID = ("_id", "_fromEntityId", "_toEntityId", "_fromEntityScope", "_toEntityScope")
+"""Members of an uploaded object that name another one outside the integration's own keys."""
 
 
 def plan_create(call: Call, policy: Policy, facts: Facts, rules: Rules) -> Plan:
@@ -71,8 +79,8 @@ def plan_job(call: Call, route: Route, policy: Policy, facts: Facts, rules: Rule
     if not _unscoped(policy):
         if route.part == "uploadUrl":
             return Deny(_NO_UPLOAD_URL, grounds)
-        if route.part == "upload":
-            return _inspect_upload(call, rules, grounds)
+        if route.part in _INSPECTED:
+            return _inspect_upload(call, _INSPECTED[route.part], rules, grounds)
     return _forward(call, None, Pass(), grounds)
 
 
@@ -130,17 +138,25 @@ def _job_of_another(job: object, instance: str | None, facts: Facts, grounds: Gr
     return None
 
 
-def _inspect_upload(call: Call, rules: Rules, grounds: Grounds) -> Plan:
-    """`/upload` may delete by `_id`, whoever's object that is, so a scoped key's body is read first."""
+def _inspect_upload(call: Call, members: frozenset[str], rules: Rules, grounds: Grounds) -> Plan:
+    """Uploads can speak of any object by `_id`: delete it, or draw a relationship to it and learn that it exists."""
     if call.body is None:
         return NeedBody(rules.upload_body)
     body = _json_object(call.body)
     if isinstance(body, Refusal):
         return Deny(body, grounds)
-    if surplus := sorted(set(body) - _SCOPED_UPLOAD):
-        fault = f"this key may upload entities and relationships only; it may not send `{surplus[0]}`"
+    surplus = [*(name for name in body if name not in members), *_foreign_names(body)]
+    if surplus:
+        fault = f"this key may upload objects of its own integration only; it may not send `{surplus[0]}`"
         return Deny(Refusal(Reason.NOT_ALLOWED, fault), grounds)
     return _forward(call, call.body, Pass(), grounds)
+
+
+def _foreign_names(body: dict[str, Any]) -> Iterator[str]:
+    for things in body.values():
+        for thing in things if isinstance(things, list) else ():
+            if isinstance(thing, dict):
+                yield from (name for name in _BY_ID if name in thing)
 
 
 def _json_object(body: bytes) -> dict[str, Any] | Refusal:

@@ -16,14 +16,12 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.authz.capabilities import Mode
-from gateway.authz.narrow import Binding, Narrowing, NotNarrowed, narrow
 from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream
+from gateway.authz.proven import Unproven, proven
 from gateway.authz.rules import Rules
-from gateway.authz.verify import verified
 from gateway.http1 import Call, Reason, Refusal
-from gateway.j1ql import J1QLSyntaxError, pointed
 from gateway.keys import Principal
-from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Refused, decide
+from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Predicate, Refused, decide
 from gateway.strict_json import StrictJSONError, loads
 
 GET_PARAMETER = "parameters:GetParameter"
@@ -153,14 +151,16 @@ _NOT_PROVEN = Refusal(
 def _conditioned(
     body: dict[str, Any], principal: Principal, verdict: Narrowed, rules: Rules, grounds: Grounds
 ) -> Forward | Deny:
+    if rules.mode is Mode.INDUCED and _denies_relationships(verdict.predicate):
+        return Deny(_DENIED_RELATIONSHIPS, grounds)
     if refusal := _argument_refused(body):
         return Deny(refusal, grounds)
     variables = body.get("variables") or {}
-    narrowing = _narrowed(body["query"], Binding(verdict.predicate, rules.mode, rules.capabilities, variables), rules)
+    narrowing = proven(body["query"], variables, verdict.predicate, rules)
     if isinstance(narrowing, Refusal):
         return Deny(narrowing, grounds)
-    if gap := verified(narrowing.text, verdict.predicate, strict=rules.mode is Mode.STRICT):
-        return Deny(_NOT_PROVEN, replace(grounds, because=(*grounds.because, f"not proven: {gap}")))
+    if isinstance(narrowing, Unproven):
+        return Deny(_NOT_PROVEN, replace(grounds, because=(*grounds.because, f"not proven: {narrowing.gap}")))
     check = Check(
         predicate=verdict.predicate,
         shape=narrowing.shape,
@@ -177,21 +177,25 @@ def _conditioned(
     return Forward(Upstream.J1QL, "POST", "", "", None, check, grounds, rules.mode)
 
 
+_DENIED_RELATIONSHIPS = Refusal(
+    Reason.UNSUPPORTED_QUERY,
+    "this key's policy denies relationships, but relationships are shown as `induced` here: every one between two "
+    "visible entities; the policy, or the setting, must change",
+)
+
+
+def _denies_relationships(predicate: Predicate) -> bool:
+    """Whether a DENY names a verb, which is a relationship's `_class`, in capitals; DENY would not win (G1)."""
+    names = (dict(condition.equals).get("_class", ()) for condition in predicate.denies)
+    return any(value.isupper() for values in names for value in values)
+
+
 def _argument_refused(body: dict[str, Any]) -> Refusal | None:
     for name, value in body.items():
         accepted, why = _ACCEPTED.get(name, (None, "is not known"))
         if accepted is None or not accepted(value):
             return Refusal(Reason.UNSUPPORTED_ARGUMENT, f"`{name}` {why}, for a key whose policy has a condition")
     return None
-
-
-def _narrowed(text: str, binding: Binding, rules: Rules) -> Narrowing | Refusal:
-    try:
-        return narrow(text, binding, rules.j1ql)
-    except J1QLSyntaxError as fault:
-        return Refusal(Reason.INVALID_QUERY, str(fault))
-    except NotNarrowed as fault:
-        return Refusal(Reason.UNSUPPORTED_QUERY, pointed(fault.message, text, fault.at))
 
 
 def _seal(principal: Principal, verdict: Narrowed, mode: Mode, query: str, variables: dict[str, Any]) -> bytes:

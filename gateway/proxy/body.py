@@ -78,7 +78,7 @@ async def read_body(incoming: Incoming, call: Call, limit: int, hold: Hold) -> b
     """The body of a call that must be looked into. Raises Stop: not plain JSON, or longer than `limit` bytes."""
     if not has_body(call.headers):
         return b""
-    if False:
+    if refusal := _not_plain_json(call):
         raise Stop(refusal)
     _refuse_long(call, limit)
     return await whole(incoming, limit, hold, over=_too_large(limit))

@@ -1,7 +1,7 @@
 """Which headers go on, in both directions.
 
-Towards the upstream everything that it could take for a statement of ours is dropped and, where we make that statement,
-set anew. Towards the client everything that speaks of one connection, of the upstream itself, or of its relation to us.
+Towards the upstream a short list of what a client may say passes, and what the gateway says is set anew. Towards the
+client everything that speaks of one connection, of the upstream itself, or of its relation to us.
 """
 
 from __future__ import annotations
@@ -26,23 +26,37 @@ HOP_BY_HOP = frozenset(
 )
 """They belong to one connection (RFC 9110, section 7.6.1); so does what `Connection` names."""
 
-_REPLACED = frozenset(
+_PASSED_ON = frozenset(
     {
-        b"authorization",  # the client's key is ours to judge, and no upstream's to see
-        b"x-api-key",
-        b"cookie",  # some service behind us might take it for a session
-        b"jupiterone-account",
-        b"lifeomic-account",
-        b"gateway-identity",
-        b"x-request-id",
-        b"host",  # these three follow from the upstream's address and the body that is sent
-        b"content-length",
-        b"expect",
+        b"accept",
+        b"accept-charset",
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"content-encoding",
+        b"content-language",
+        b"content-type",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"jupiterone-correlation-id",
+        b"lifeomic-correlation-id",
+        b"pragma",
+        b"range",
+        b"traceparent",
+        b"tracestate",
+        b"user-agent",
     }
 )
-_CLAIMS = frozenset({b"forwarded", b"via", b"client-ip", b"true-client-ip", b"x-real-ip", b"remote-user", b"x-user"})
-_CLAIM_PREFIXES = (b"gateway-", b"x-forwarded-", b"x-original-", b"x-auth-", b"x-authenticated-", b"x-remote-")
-"""Headers by which proxies tell services who called, from where and for what; a client may not say that of itself."""
+_PASSED_ON_PREFIXES = (b"apollo-", b"apollographql-", b"x-apollo-")
+"""What a client may say to the upstream: about the form of a body, about caches, and for tracing.
+
+A list of what passes, because no list of what does not could be whole: dozens of headers tell services who calls, from
+where, in whose name (`X-Forwarded-User`, `CF-Connecting-IP`, `X-Goog-Authenticated-User-Email`), and a client may not
+say that of itself. Its credential, account and cookies do not pass either.
+"""
 
 _UPSTREAM_ONLY = frozenset(
     {
@@ -66,16 +80,12 @@ _VALUE = re.compile(rb"[\t\x20-\x7e]*")
 
 
 def to_upstream(client: Headers, ours: Headers) -> Headers:
-    """The client's headers without what we replace, then ours. The names are in lower case.
+    """The client's headers that may pass, then ours. The names are in lower case.
 
     No header that `Connection` nominates is left: the front check lets it nominate hop-by-hop ones only.
     """
-    kept = ((name, value) for name, value in client if not _dropped(name))
+    kept = ((name, value) for name, value in client if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES))
     return (*kept, *ours)
-
-
-def _dropped(name: bytes) -> bool:
-    return name in HOP_BY_HOP or name in _REPLACED or name in _CLAIMS or name.startswith(_CLAIM_PREFIXES)
 
 
 def to_client(upstream: Headers, ours: Headers) -> Headers:

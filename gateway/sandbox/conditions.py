@@ -7,12 +7,12 @@ and for undefined, as the two tables of the J1QL specification show ("AND/OR", "
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 from gateway.j1ql import tree
-from gateway.sandbox.context import Context, EvaluationError
+from gateway.sandbox.context import Context, EvaluationError, Run
 from gateway.sandbox.dialect import NegatedList
 from gateway.sandbox.expressions import Row, Scope, compile_expression
 from gateway.sandbox.patterns import Pattern
@@ -128,8 +128,25 @@ def _against_subquery(query: tree.Query, symbol: str, context: Context) -> _Agai
     """OPEN (assumption A9): equal to any of the subquery's values; no value and undefined ones equal nothing."""
     if symbol != "=":
         raise EvaluationError("Subqueries are only supported with = and !=")
-    values = {identity(item) for value in context.subquery(query, context) for item in elements(value)}
-    return lambda left, _: any(identity(item) in values for item in elements(left))
+    found = context.subquery(query, context)
+    values = _OncePerRun(context, lambda: {identity(item) for value in found() for item in elements(value)})
+    return lambda left, _: any(identity(item) in values() for item in elements(left))
+
+
+class _OncePerRun:
+    """A value that is computed when it is first asked for in a run."""
+
+    def __init__(self, context: Context, compute: Callable[[], Collection[Hashable]]) -> None:
+        self._context = context
+        self._compute = compute
+        self._run: Run | None = None
+        self._value: Collection[Hashable] = ()
+
+    def __call__(self) -> Collection[Hashable]:
+        if self._run is not self._context.run:
+            self._value = self._compute()
+            self._run = self._context.run
+        return self._value
 
 
 def _cidr(cidr: tree.Cidr, scope: Scope[Row]) -> Test[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.j1ql import tree
 from gateway.sandbox.dialect import Dialect
@@ -36,30 +36,33 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Budget:
-    """Counts down what a query may still look at."""
+class Run:
+    """One evaluation: the graph it reads, and how much it may still look at."""
 
+    graph: Graph
     left: int
 
-    def spend(self, amount: int = 1) -> None:
+    def spend(self) -> None:
         """Raises EvaluationError when nothing is left."""
-        self.left -= amount
+        self.left -= 1
         if self.left < 0:
             raise EvaluationError("Query examines too many rows. Narrow its selectors with WITH")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
-    """One evaluation. `now` is in milliseconds since the epoch; `subquery` gives the values of a query's one column."""
+    """What a query is compiled with, and `run`, which changes: a query is compiled once and run on many graphs.
 
-    graph: Graph
+    `now` is in milliseconds since the epoch; `subquery` makes a function that gives the values of a query's one column.
+    """
+
     variables: Mapping[str, object]
     parameters: Mapping[str, object]
     now: int
     limits: Limits
     dialect: Dialect
-    budget: Budget
-    subquery: Callable[[tree.Query, Context], Sequence[Value]]
+    subquery: Callable[[tree.Query, Context], Callable[[], Sequence[Value]]]
+    run: Run = field(init=False)
 
     def parameter(self, name: str) -> Value:
         """The value of `${name}` from the variables, or of `${param.name}` from the account's parameters.

@@ -19,14 +19,14 @@ before the graph is read, except for the limit on what one query may look at.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
 
 from gateway.j1ql import tree
 from gateway.sandbox.aliases import ANY_VERB, Aliases
-from gateway.sandbox.context import Budget, Context, EvaluationError, Limits
+from gateway.sandbox.context import Context, EvaluationError, Limits, Run
 from gateway.sandbox.dialect import PLAINEST, Dialect, TreeEdges, Window
 from gateway.sandbox.graph import Entity, Graph, Relationship
 from gateway.sandbox.matching import Match, compile_pattern, compile_verbs
@@ -34,7 +34,7 @@ from gateway.sandbox.returns import Group, Returns, distinct
 from gateway.sandbox.values import Value
 from gateway.sandbox.windows import compile_windows
 
-__all__ = ["DEFAULT_LIMITS", "Dialect", "EvaluationError", "Limits", "Result", "evaluate"]
+__all__ = ["DEFAULT_LIMITS", "Dialect", "EvaluationError", "Limits", "Result", "compile_query", "evaluate"]
 
 DEFAULT_LIMITS = Limits()
 
@@ -65,28 +65,48 @@ def evaluate(  # noqa: PLR0913  # what an answer depends on, and nothing else
     `${x}` is looked up in `variables`, `${param.x}` in `parameters` under `x`. Raises EvaluationError and nothing else;
     its message may be shown to the caller.
     """
-    context = Context(graph, variables, parameters, now, limits, dialect, Budget(limits.examined), _subquery)
-    return _answer(query, context)
+    answer = compile_query(query, variables=variables, parameters=parameters, now=now, limits=limits, dialect=dialect)
+    return answer(graph)
 
 
-def _answer(query: tree.Query, context: Context) -> Result:
+def compile_query(  # noqa: PLR0913
+    query: tree.Query,
+    *,
+    variables: Mapping[str, object],
+    parameters: Mapping[str, object],
+    now: int,
+    limits: Limits = DEFAULT_LIMITS,
+    dialect: Dialect = PLAINEST,
+) -> Callable[[Graph], Result]:
+    """The query as a function from a graph to its answer: `evaluate` for several graphs, one after the other."""
+    context = Context(variables, parameters, now, limits, dialect, _subquery)
+    answer = _answer(query, context)
+
+    def on(graph: Graph) -> Result:
+        context.run = Run(graph, limits.examined)
+        return answer()
+
+    return on
+
+
+def _answer(query: tree.Query, context: Context) -> Callable[[], Result]:
     window = compile_windows(query.windows, Window.ROWS, context)
-    returns, groups = _rows(query, context)
+    returns, found = _rows(query, context)
     match query.returns:
         case None:
-            return Result("list", [entity.wire() for entity in window(_listed(groups))])
+            return lambda: Result("list", [entity.wire() for entity in window(_listed(found()))])
         case tree.Tree():
-            return Result("tree", _tree([group[0].match for group in window(groups)], query, context))
+            return lambda: Result("tree", _tree([group[0].match for group in window(found())], query, context))
         case _:
-            return Result("table", [returns.cells(group) for group in window(groups)])
+            return lambda: Result("table", [returns.cells(group) for group in window(found())])
 
 
-def _rows(query: tree.Query, context: Context) -> tuple[Returns, list[Group]]:
+def _rows(query: tree.Query, context: Context) -> tuple[Returns, Callable[[], list[Group]]]:
     """What a query returns, before SKIP and LIMIT."""
     aliases = Aliases.of_query(query)
     returns = Returns(query, aliases, context)
     matches = compile_pattern(query, aliases, context)
-    return returns, returns.groups(matches())
+    return returns, lambda: returns.groups(matches())
 
 
 def _listed(groups: Sequence[Group]) -> list[Entity]:
@@ -110,7 +130,7 @@ def _edges(
     if context.dialect.tree_edges is TreeEdges.MATCHED:
         return distinct(chain.from_iterable(match.edges for match in matches), key=lambda edge: edge.id)
     drawn = compile_verbs(_verbs(query.steps) if context.dialect.tree_edges is TreeEdges.VERBS else (ANY_VERB,))
-    inside = (edge for edge in context.graph.relationships if edge.from_id in vertices and edge.to_id in vertices)
+    inside = (edge for edge in context.run.graph.relationships if edge.from_id in vertices and edge.to_id in vertices)
     return filter(drawn, inside)
 
 
@@ -119,14 +139,14 @@ def _verbs(steps: Iterable[tree.Step | tree.Optional]) -> Iterator[str]:
         yield from _verbs(step.steps) if isinstance(step, tree.Optional) else step.verb.names
 
 
-def _subquery(query: tree.Query, context: Context) -> list[Value]:
+def _subquery(query: tree.Query, context: Context) -> Callable[[], list[Value]]:
     """The values of a query that stands as the right side of a comparison."""
     items = query.returns
     if not isinstance(items, tuple) or len(items) != 1 or not _is_property(items[0]):
         raise EvaluationError("A subquery must return exactly one property")
     window = compile_windows(query.windows, Window.ROWS, context)
-    returns, groups = _rows(query, context)
-    return [value for group in window(groups) for value in returns.values(group)]
+    returns, found = _rows(query, context)
+    return lambda: [value for group in window(found()) for value in returns.values(group)]
 
 
 def _is_property(item: tree.Item) -> bool:

@@ -15,7 +15,7 @@ from gateway.sandbox.conditions import Test, compile_condition
 from gateway.sandbox.context import Context, EvaluationError
 from gateway.sandbox.dialect import Negation, OptionalGroup, Unmatched, Window
 from gateway.sandbox.expressions import Getter, Scope
-from gateway.sandbox.graph import Entity, Relationship
+from gateway.sandbox.graph import Entity, Graph, Relationship
 from gateway.sandbox.selectors import compile_selector, compile_start, property_name
 from gateway.sandbox.values import Thing
 from gateway.sandbox.windows import compile_windows
@@ -172,17 +172,24 @@ def _further(
                 yield other, (*trail, (edge, other))
 
 
+_EDGES: Mapping[str | None, Callable[[Graph, str], Iterable[Relationship]]] = {
+    ">>": Graph.outgoing,
+    "<<": Graph.incoming,
+    None: Graph.around,
+}
+
+
 def _neighbours(step: tree.Step, context: Context) -> Callable[[Entity], Iterator[Hop]]:
     """The hops from an entity in the step's direction by one of its verbs."""
-    graph = context.graph
-    edges_of = {">>": graph.outgoing, "<<": graph.incoming, None: graph.around}[step.direction]
+    edges_of = _EDGES[step.direction]
     named = compile_verbs(step.verb.names)
 
     def neighbours(start: Entity) -> Iterator[Hop]:
-        for edge in edges_of(start.id):
-            context.budget.spend()
+        run = context.run
+        for edge in edges_of(run.graph, start.id):
+            run.spend()
             if named(edge):
-                yield edge, graph.entity(edge.other_end(start.id))
+                yield edge, run.graph.entity(edge.other_end(start.id))
 
     return neighbours
 
@@ -210,7 +217,7 @@ def _optional(group: tree.Optional, aliases: Aliases, context: Context) -> Walk:
     joined = context.dialect.optional_group is OptionalGroup.LEFT_JOIN
 
     def named(match: Match) -> Match:
-        return replace(match, bound={**match.bound, **_named(alias, match.here)})
+        return match if alias is None else replace(match, bound={**match.bound, **_named(alias, match.here)})
 
     def walk(match: Match) -> Iterator[Match]:
         reached = [named(replace(each, listed=(*each.listed, each.here))) for each in inner(match)]

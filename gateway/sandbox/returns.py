@@ -166,8 +166,7 @@ class Returns:
 
     def __init__(self, query: tree.Query, aliases: Aliases, context: Context) -> None:
         items = query.returns if isinstance(query.returns, tuple) else ()
-        self._budget = context.budget
-        self._grouping = context.dialect.grouping
+        self._context = context
         self._unwinds = dict(_unwinds(items, aliases, context))
 
         def scope(clause: str, columns: Mapping[str, Getter[Group]]) -> _Grouped:
@@ -200,9 +199,10 @@ class Returns:
 
     def _rows(self, match: Match) -> Iterator[Row]:
         """Lists of x and y elements make x * y rows (JupiterOne documentation, "Unwind"), an empty one none."""
+        run = self._context.run
         lists = [elements(value(match)) for value in self._unwinds.values()]
         for values in product(*lists):
-            self._budget.spend()
+            run.spend()
             yield Row(match, dict(zip(self._unwinds, values, strict=True)))
 
     def _grouped(self, rows: Sequence[Row]) -> Iterable[Group]:
@@ -217,7 +217,7 @@ class Returns:
     def _keys(self) -> list[_Column]:
         """OPEN (ambiguity 4): every column that is no aggregate is part of the key, or "the last one before"."""
         keys = [column for column in self._columns if not column.aggregated]
-        if self._grouping is Grouping.ALL:
+        if self._context.dialect.grouping is Grouping.ALL:
             return keys
         before = list(takewhile(lambda column: not column.aggregated, self._columns))
         return (before or keys)[-1:]

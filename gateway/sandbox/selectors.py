@@ -25,9 +25,10 @@ def compile_start(selector: tree.Selector, context: Context) -> Callable[[], Ite
     scored = isinstance(head, tree.FullText) and context.dialect.search_order is SearchOrder.SCORE
 
     def starts() -> Iterator[Entity]:
-        candidates = _candidates(head, context.graph)
+        run = context.run
+        candidates = _candidates(head, run.graph)
         for entity in _best_first(candidates, fits) if scored else candidates:
-            context.budget.spend()
+            run.spend()
             if fits(entity) and where(entity):
                 yield entity
 

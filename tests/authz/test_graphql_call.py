@@ -278,3 +278,28 @@ def test_a_malformed_body_is_refused(principal, call, everything, body):
     made = plan(call("/graphql", body), principal(everything), Facts(), Rules(), 0)
     denied = made.elements[0] if isinstance(made, Batch) else made
     assert denied.refusal.reason is Reason.MALFORMED_BODY
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"Query": "{ queryV1 { data } }"},
+        {"operationname": "B"},
+        {"VARIABLES": {}},
+        {"id": "stored"},
+        {"documentId": "stored"},
+        {"extensions": {"persistedQuery": {"sha256Hash": "x"}}},
+    ],
+)
+def test_a_request_with_two_documents_is_refused(decide, everything, more):
+    """Some decoders ignore the case of names, and some servers look for a stored document."""
+    assert isinstance(decide({"query": "{ a }"} | more, everything), Deny)
+
+
+def test_members_that_name_no_document_pass(decide, everything):
+    assert isinstance(decide({"query": "{ a }", "flags": {}, "extensions": {"tracing": True}}, everything), Forward)
+
+
+def test_an_input_object_with_a_member_twice_is_refused(decide, everything):
+    assert isinstance(decide('{ complianceFramework(input: {id: "a", id: "b"}) { name } }', everything), Deny)
+    assert isinstance(decide("{ f(a: [{b: {c: 1, c: 2}}]) }", everything), Deny)

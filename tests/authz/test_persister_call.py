@@ -82,7 +82,7 @@ def test_a_named_job_must_be_new_or_the_instances_own(call, scoped):
     assert decide(call(JOBS, body), scoped, ("job-1", Job(OTHER))).refusal.reason is Reason.UNKNOWN_JOB
 
 
-@pytest.mark.parametrize("part", ["entities", "relationships", "events", "finalize", "abort"])
+@pytest.mark.parametrize("part", ["events", "finalize", "abort"])
 def test_calls_below_a_job_follow_its_instance(call, scoped, part):
     ask = call(f"{JOBS}/job-1/{part}")
     assert decide(ask, scoped) == NeedJob("job-1")
@@ -108,10 +108,28 @@ def test_a_scoped_upload_is_read_before_it_passes(call, scoped, unscoped):
     assert isinstance(decide(ask, unscoped, ("job-1", Job(MINE))), Forward)
 
 
+@pytest.mark.parametrize("part", ["entities", "relationships", "upload"])
+def test_what_is_uploaded_by_a_scoped_key_is_read_first(call, scoped, unscoped, part):
+    ask = call(f"{JOBS}/job-1/{part}")
+    assert decide(ask, scoped, ("job-1", Job(MINE))) == NeedBody(Rules().upload_body)
+    assert decide(ask, unscoped, ("job-1", Job(MINE))).body is None
+
+
+@pytest.mark.parametrize("part", ["entities", "relationships"])
+def test_a_scoped_key_sends_to_a_part_what_the_part_is_for(call, scoped, part):
+    for name in ("entities", "relationships", "deleteEntities"):
+        made = decide(call(f"{JOBS}/job-1/{part}", {name: []}), scoped, ("job-1", Job(MINE)))
+        assert isinstance(made, Forward) is (name == part)
+
+
 @pytest.mark.parametrize(
     ("body", "passes"),
     [
         ({"entities": [], "relationships": []}, True),
+        ({"relationships": [{"_key": "r", "_fromEntityKey": "a", "_toEntityKey": "b"}]}, True),
+        ({"relationships": [{"_key": "r", "_fromEntityId": "a", "_toEntityKey": "b"}]}, False),
+        ({"relationships": [{"_key": "r", "_fromEntityKey": "a", "_toEntityScope": "b"}]}, False),
+        ({"entities": [{"_key": "a"}, {"_id": "b"}]}, False),
         ({"entities": [{"_key": "a"}]}, True),
         ({"deleteEntities": [{"_id": "x"}]}, False),
         ({"entities": [], "deleteRelationships": []}, False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.authz import Rules, plan
+from gateway.authz import Mode, Rules, plan
 from gateway.authz.outcome import Check, Deny, Facts, Forward, NeedBody, Pass, Upstream
 from gateway.authz.query_call import FORCED
 from gateway.http1 import Reason
@@ -155,3 +155,13 @@ def test_the_grant_of_one_parameter_is_enough_for_that_one(call, principal, stat
 def test_a_malformed_body_is_refused_for_every_key(call, reader, restricted, body):
     for who in (reader, restricted):
         assert decide(call("/j1ql", body), who).refusal.reason is Reason.MALFORMED_BODY
+
+
+def test_induced_refuses_a_policy_whose_deny_names_relationships(call, principal, statements):
+    """G1: induced shows every relationship between visible entities, so that DENY would not win."""
+    allow, deny = statements
+    who = principal(allow(["query:ReadGraphData"]), deny(["query:ReadGraphData"], _class="HAS"))
+    body = call("/j1ql", {"query": "FIND * THAT HAS *"})
+    assert isinstance(plan(body, who, Facts(), Rules(mode=Mode.STRICT), 0), Forward)
+    refused = plan(body, who, Facts(), Rules(mode=Mode.INDUCED), 0)
+    assert "denies relationships" in refused.refusal.message

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.authz import Rules, plan, query_call
+from gateway.authz import Rules, plan, proven
 from gateway.authz.narrow import PASSES, narrow
 from gateway.authz.narrow.conjoin import conjoin_predicate
 from gateway.authz.narrow.relationships import narrow_relationships
@@ -128,7 +128,8 @@ def test_a_query_that_narrowing_lets_through_is_not_sent(monkeypatch, call, prin
     assert isinstance(decide(Facts(), Rules(), 0), Forward)
 
     passes = tuple(each for each in PASSES if each is not forgotten)
-    monkeypatch.setattr(query_call, "narrow", partial(narrow, passes=passes))
+    monkeypatch.setattr(proven, "narrow", partial(narrow, passes=passes))
+    proven._remembered.cache_clear()
     denied = decide(Facts(), Rules(), 0)
     assert isinstance(denied, Deny)
     assert denied.refusal.reason is Reason.UNSUPPORTED_QUERY

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import pytest
 
@@ -215,12 +216,17 @@ def under_scores(text, hidden, window=Window.ROWS):
     return sandbox.evaluate(parse(text), graph, variables={}, parameters={}, now=0, dialect=dialect).data
 
 
+def digest(answer):
+    """Answers are long, and a failure need not show them."""
+    return crc32(json.dumps(answer).encode())
+
+
 @pytest.mark.parametrize("query", SEARCHES.values(), ids=SEARCHES.keys())
 def test_best_hits_first_tells_nothing_of_hidden_hits(world, query):
     status, _, _ = world.query(world.key(*REPOS), query)
     assert status in {200, 403}
     for sent in world.sent_queries:
-        assert under_scores(sent, 0) == under_scores(sent, 40)
+        assert digest(under_scores(sent, 0)) == digest(under_scores(sent, 40))
 
 
 @pytest.mark.parametrize("window", [Window.STARTS, Window.MATCHES])
@@ -230,7 +236,7 @@ def test_a_search_has_no_limit_until_the_upstream_is_known_to_cut_last(world, qu
     status, _, _ = world.query(world.key(*REPOS), query)
     assert status in {200, 403}
     for sent in world.sent_queries:
-        assert under_scores(sent, 0, window) == under_scores(sent, 40, window)
+        assert digest(under_scores(sent, 0, window)) == digest(under_scores(sent, 40, window))
 
 
 # --- hidden relationships under induced ---------------------------------------------------------------------------
@@ -279,11 +285,13 @@ CLAIMS = (
 ).split()
 
 
-@pytest.mark.parametrize("name", CLAIMS)
-def test_what_a_caller_claims_of_itself_in_a_header_does_not_arrive(world, name):
-    status, _, _ = world.call(world.key(*EVERYTHING), "/j1ql", {"query": "FIND * LIMIT 1"}, headers={name: "forged"})
-    assert status in {200, 400}
-    assert not [value for call in world.received for _, value in call.headers if value == "forged"]
+def test_what_a_caller_claims_of_itself_in_a_header_does_not_arrive(world):
+    arrived = []
+    for names in (CLAIMS[:12], CLAIMS[12:]):
+        forged = dict.fromkeys(names, "forged")
+        assert world.call(world.key(*EVERYTHING), "/j1ql", {"query": "FIND * LIMIT 1"}, headers=forged)[0] == 200
+        arrived += [name for call in world.received for name, value in call.headers if value == "forged"]
+    assert arrived == []
 
 
 # --- the persister: past the own integration ----------------------------------------------------------------------

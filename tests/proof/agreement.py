@@ -12,33 +12,14 @@ from dataclasses import dataclass, field
 from random import Random
 
 from gateway.authz.capabilities import Mode
+from gateway.authz.narrow import PASSES
+from gateway.authz.narrow.draft import Pass
 from gateway.sandbox.graph import Graph
 from proof.cases import Case, written
-from proof.generate import QUERIES, Question, Round, drawn, unusual
+from proof.constructs import CONSTRUCTS
+from proof.generate import QUERIES, Round, drawn
 from proof.law import Outcome, Trial, judged, visible
 from proof.shrink import shrunk
-
-EVERYWHERE = """
-any; FIND *; FIND class; FIND type; FIND union; smart class; full text; WITH; AS; default alias
-step; AS of a step; one verb; union of verbs; RELATES TO; direction
-negation; chain after negation; optional group; nested optional group; alias of a group; chain after optional
-text comparison; =; !=; ~=; !~=; ^=; !^=; $=; !$=; number comparison; >; <; >=; <=; undefined; AND; OR
-value list; list of OR; list of AND; regex; cidr; date; variable; parameter; subquery; name in brackets
-property to property; function in a condition; arithmetic in a condition
-WHERE; WHERE of a relationship; alias to alias
-RETURN nothing; RETURN TREE; RETURN items; property; whole object; RETURN of a relationship; all properties
-arithmetic; function; MERGE; UNWIND; AS of a column
-aggregate; COUNT; MIN; MAX; SUM; AVG; grouping; HAVING; UNIQUE
-ORDER BY; LIMIT; SKIP; doubled SKIP and LIMIT
-policy: any; policy: verbs; policy: deny only; policy: DENY; policy: several statements; policy: list of values
-dialect: optional_group=left join; dialect: unmatched=dropped; dialect: window=matches; dialect: window=starts
-dialect: unequal_to_absent=False; dialect: negated_list=each; dialect: coercion=True; dialect: negation=chain
-dialect: revisits=True; dialect: tree_edges=verbs; dialect: tree_edges=all; dialect: list_cell=text
-dialect: list_cell=first; dialect: absent_cell=null; dialect: grouping=last; dialect: search_order=score
-"""
-
-CONSTRUCTS = tuple(name for line in EVERYWHERE.strip().splitlines() for name in line.split("; "))
-"""What every mode must have been tried with."""
 
 _RARE = 0.008
 """Below this share of the telling cases a construct is asked for."""
@@ -58,22 +39,22 @@ class Tally:
         self.accepted += outcome.agrees is not None
         if outcome.telling:
             self.telling += 1
-            self.counts.update((case.mode, name) for name in (*constructs, *unusual(case.dialect)))
+            self.counts.update((case.mode, name) for name in constructs)
 
     def rare(self, mode: Mode) -> list[str]:
         """The constructs that this mode was hardly tried with."""
         return [name for name in CONSTRUCTS if self.counts[mode, name] <= self.telling * _RARE]
 
 
-class Disagreement(AssertionError):
+class Disagreement(AssertionError):  # noqa: N818 - a finding
     """A case that breaks the law."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, seed: int) -> None:
         self.case = case
-        trial, outcome = Trial(case), judged(case)
+        narrowing, outcome = Trial(case).narrowing, judged(case)
         super().__init__(
-            f"keep it as tests/proof/found/….json:\n{written(case)}\n"
-            f"sent:  {trial.text}\ngot:   {outcome.got}\nright: {outcome.right}"
+            f"with seed {seed}; keep it as tests/proof/found/….json:\n{written(case)}\n"
+            f"sent:  {narrowing and narrowing.text}\ngot:   {outcome.got}\nright: {outcome.right}"
         )
 
 
@@ -85,7 +66,7 @@ def held(seed: int, enough: Callable[[Tally], bool]) -> Tally:
             for case, outcome, constructs in outcomes(_drawn(random, mode, tally)):
                 tally.note(outcome, case, constructs)
                 if outcome.agrees is False:
-                    raise Disagreement(shrunk(case, lambda each: judged(each).agrees is False))
+                    raise Disagreement(shrunk(case, lambda each: judged(each).agrees is False), seed)
     return tally
 
 
@@ -95,17 +76,11 @@ def _drawn(random: Random, mode: Mode, tally: Tally) -> Round:
     return drawn(random, mode, wanted)
 
 
-def outcomes(round_: Round) -> Iterator[tuple[Case, Outcome, frozenset[str]]]:
+def outcomes(round_: Round, passes: tuple[Pass, ...] = PASSES) -> Iterator[tuple[Case, Outcome, frozenset[str]]]:
     """The law on every case of a round."""
     graphs = [Graph(*objects) for objects in round_.graphs]
     shown = [visible(graph, round_.permissions, round_.mode) for graph in graphs]
     for question in round_.questions:
-        yield from _outcomes(round_, question, graphs, shown)
-
-
-def _outcomes(
-    round_: Round, question: Question, graphs: list[Graph], shown: list[Graph]
-) -> Iterator[tuple[Case, Outcome, frozenset[str]]]:
-    trial = Trial(round_.case(question, 0))
-    for number, (graph, dialect) in enumerate(zip(graphs, question.dialects, strict=True)):
-        yield round_.case(question, number), trial.held(graph, shown[number], dialect), question.constructs
+        trial = Trial(round_.case(question, 0), passes=passes)
+        for number, graph in enumerate(graphs):
+            yield round_.case(question, number), trial.held(graph, shown[number]), question.constructs

@@ -11,21 +11,22 @@ from gateway.authz.capabilities import Capabilities, Mode, State
 from gateway.sandbox.dialect import PLAINEST, Dialect, ListCell, OptionalGroup, Unmatched, Window
 from proof.cases import Case
 from proof.chance import Chance
-from proof.queries import query, with_needs
+from proof.constructs import with_needs
+from proof.queries import query
 from proof.worlds import Objects, Permissions, named_verbs, objects, permissions
 
-GRAPHS, QUERIES = 3, 4
+GRAPHS, QUERIES = 4, 4
 """In a round. More of them cost less time a case, and make cases more alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query of the round, and for each of its graphs the dialect that it is asked in."""
+    """A query of the round, and the upstream that it is asked of."""
 
     query: str
     variables: dict[str, Any]
     capabilities: Capabilities
-    dialects: tuple[Dialect, ...]
+    dialect: Dialect
     constructs: frozenset[str]
 
 
@@ -46,7 +47,7 @@ class Round:
             question.query,
             question.variables,
             self.mode,
-            question.dialects[number],
+            question.dialect,
             question.capabilities,
         )
 
@@ -80,9 +81,9 @@ def _for_policy(mode: Mode, wanted: Iterable[str | None]) -> frozenset[str]:
 
 def _question(chance: Chance, verbs: tuple[str, ...], constructs: set[str]) -> Question:
     text, variables = query(chance, verbs)
-    dialects = tuple(_dialect(chance) for _ in range(GRAPHS))
-    known = _capabilities(chance, dialects)
-    return Question(text, variables, known, dialects, frozenset(chance.made | constructs))
+    dialect = _dialect(chance)
+    made = frozenset(chance.made | constructs | set(_unusual(dialect)))
+    return Question(text, variables, _capabilities(chance, dialect), dialect, made)
 
 
 _SWITCHES = {each.name: getattr(PLAINEST, each.name) for each in fields(Dialect)}
@@ -99,27 +100,22 @@ def _values(usual: Any) -> tuple[Any, ...]:
     return (False, True) if isinstance(usual, bool) else tuple(type(usual))
 
 
-def unusual(dialect: Dialect) -> Iterator[str]:
-    """The switches that are not as by default, by name and value."""
+def _unusual(dialect: Dialect) -> Iterator[str]:
+    """The switches that are not as by default, as names of constructs."""
     for name, usual in _SWITCHES.items():
         value = getattr(dialect, name)
         if value != usual:
             yield f"dialect: {name}={value}"
 
 
-def _capabilities(chance: Chance, dialects: tuple[Dialect, ...]) -> Capabilities:
-    """What probes of an upstream could have found out about these dialects."""
+def _capabilities(chance: Chance, dialect: Dialect) -> Capabilities:
+    """What probes of an upstream could have found out about this dialect."""
     holds = {
-        "optional_is_union": lambda each: (
-            each.optional_group is OptionalGroup.UNION and each.unmatched is Unmatched.UNDEFINED
-        ),
-        "limit_after_where": lambda each: each.window is Window.ROWS,
-        "cells_hold_lists": lambda each: each.list_cell is not ListCell.FIRST,
+        "optional_is_union": dialect.optional_group is OptionalGroup.UNION and dialect.unmatched is Unmatched.UNDEFINED,
+        "limit_after_where": dialect.window is Window.ROWS,
+        "cells_hold_lists": dialect.list_cell is not ListCell.FIRST,
     }
-    return Capabilities(**{
-        each.name: _state(chance, each.name not in holds or all(map(holds[each.name], dialects)))
-        for each in fields(Capabilities)
-    })  # fmt: skip
+    return Capabilities(**{each.name: _state(chance, holds.get(each.name, True)) for each in fields(Capabilities)})
 
 
 def _state(chance: Chance, holds: bool) -> State:

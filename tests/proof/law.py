@@ -9,7 +9,7 @@ says them, and the evaluator is given what is left of the graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -25,7 +25,7 @@ from gateway.j1ql import J1QLSyntaxError, parse, tree
 from gateway.policy import READ_GRAPH, Narrowed, Predicate, decide
 from gateway.policy import parse as parse_policy
 from gateway.sandbox.dialect import Dialect
-from gateway.sandbox.evaluate import EvaluationError, Result, evaluate
+from gateway.sandbox.evaluate import EvaluationError, Result, compile_query
 from gateway.sandbox.graph import Entity, Graph, Relationship
 from proof.cases import NOW, PARAMETERS, Case, policy
 
@@ -95,20 +95,28 @@ ERROR = Answer("error")
 WITHHELD = Answer("withheld")
 
 
-def asked(query: tree.Query, graph: Graph, case: Case, variables: dict[str, Any] | None = None) -> Answer:
-    """The upstream's answer, unchecked."""
-    result = _evaluated(query, graph, case, case.variables if variables is None else variables)
+def engine(query: tree.Query, dialect: Dialect, variables: dict[str, Any]) -> Callable[[Graph], Result | None]:
+    """The upstream, for one query: None stands for an error."""
+    try:
+        run = compile_query(query, variables=variables, parameters=PARAMETERS, now=NOW, dialect=dialect)
+    except EvaluationError:
+        return lambda _: None
+
+    def answer(graph: Graph) -> Result | None:
+        try:
+            return run(graph)
+        except EvaluationError:
+            return None
+
+    return answer
+
+
+def answer_of(result: Result | None) -> Answer:
+    """A result as it is, with nothing checked."""
     if result is None:
         return ERROR
     rows = [result.data] if result.type == "tree" else result.data
     return Answer(result.type, tuple(map(orjson.dumps, rows)))
-
-
-def _evaluated(query: tree.Query, graph: Graph, case: Case, variables: dict[str, Any]) -> Result | None:
-    try:
-        return evaluate(query, graph, variables=variables, parameters=PARAMETERS, now=NOW, dialect=case.dialect)
-    except EvaluationError:
-        return None
 
 
 def comparable(answer: Answer, *, ordered: bool) -> object:
@@ -141,18 +149,16 @@ def narrowed(case: Case, predicate: Predicate, passes: tuple[Pass, ...] = PASSES
         return None
 
 
-def through_the_gateway(
-    narrowing: Narrowing, sent: tree.Query, predicate: Predicate, graph: Graph, case: Case
-) -> Answer:
-    """What the key's owner gets; `sent` is the parsed text of the narrowing."""
-    result = _evaluated(sent, graph, case, {})
+def through_the_gateway(result: Result | None, narrowing: Narrowing, predicate: Predicate, mode: Mode) -> Answer:
+    """What the key's owner gets of the upstream's answer."""
     if result is None:
         return ERROR
-    page = checked(orjson.dumps({"type": result.type, "data": result.data}), _check(narrowing, predicate, case))
+    body = orjson.dumps({"type": result.type, "data": result.data})
+    page = checked(body, _check(narrowing, predicate, mode))
     return Answer(narrowing.shape, page.rows) if isinstance(page, Page) else WITHHELD
 
 
-def _check(narrowing: Narrowing, predicate: Predicate, case: Case) -> Check:
+def _check(narrowing: Narrowing, predicate: Predicate, mode: Mode) -> Check:
     return Check(
         predicate=predicate,
         shape=narrowing.shape,
@@ -163,7 +169,7 @@ def _check(narrowing: Narrowing, predicate: Predicate, case: Case) -> Check:
         request={},
         columns=narrowing.columns,
         whole=narrowing.whole,
-        strict=case.mode is Mode.STRICT,
+        strict=mode is Mode.STRICT,
         sort=narrowing.sort,
     )
 
@@ -171,8 +177,8 @@ def _check(narrowing: Narrowing, predicate: Predicate, case: Case) -> Check:
 def reference_query(text: str) -> tree.Query:
     """The query whose answer on G|P is the right one: the caller's own.
 
-    Only a full-text search comes in an order that nobody promised. The gateway's choice is `_id`, after the caller's own
-    ORDER BY, so that is what a sequence, or what SKIP and LIMIT leave, is compared with.
+    Only a full-text search comes in an order that nobody promised. The gateway's choice is `_id`, after what ORDER BY
+    says, so that is what a sequence, or what SKIP and LIMIT leave, is compared with.
     """
     query = parse(text)
     if not (isinstance(query.selector.head, tree.FullText) and (query.windows or query.order)):
@@ -203,51 +209,41 @@ REFUSED = Outcome(agrees=None)
 
 
 class Trial:
-    """One query of one key, narrowed once, to be held against any graph; also in other dialects than its case has."""
+    """One query of one key in one dialect, narrowed once, to be held against any graph."""
 
     def __init__(self, case: Case, *, passes: tuple[Pass, ...] = PASSES) -> None:
-        self._case = case
+        self._mode = case.mode
         self._predicate = predicate_of(case.permissions)
-        self._narrowing = narrowed(case, self._predicate, passes)
-        if self._narrowing is not None:
-            self._sent = parse(self._narrowing.text)
-            self._query = reference_query(case.query)
+        self.narrowing = narrowed(case, self._predicate, passes)
+        if self.narrowing is not None:
+            query = reference_query(case.query)
+            self._ordered = bool(query.order)
+            self._right = engine(query, case.dialect, case.variables)
+            self._upstream = engine(parse(self.narrowing.text), case.dialect, {})
 
-    @property
-    def accepted(self) -> bool:
-        return self._narrowing is not None
-
-    @property
-    def text(self) -> str | None:
-        """What is sent."""
-        return self._narrowing and self._narrowing.text
-
-    def answer(self, graph: Graph, dialect: Dialect | None = None) -> Answer:
+    def answer(self, graph: Graph) -> Answer:
         """What the gateway gives away of a graph."""
-        assert self._narrowing is not None
-        return through_the_gateway(self._narrowing, self._sent, self._predicate, graph, self._in(dialect))
+        assert self.narrowing is not None
+        return through_the_gateway(self._upstream(graph), self.narrowing, self._predicate, self._mode)
 
-    def right(self, shown: Graph, dialect: Dialect | None = None) -> Answer:
+    def right(self, shown: Graph) -> Answer:
         """The answer on a graph of which all is visible."""
-        return asked(self._query, shown, self._in(dialect))
+        return answer_of(self._right(shown))
 
-    def held(self, graph: Graph, shown: Graph, dialect: Dialect | None = None) -> Outcome:
+    def held(self, graph: Graph, shown: Graph) -> Outcome:
         """The law on a graph and what is visible of it."""
-        if self._narrowing is None:
+        if self.narrowing is None:
             return REFUSED
-        got, right = self.answer(graph, dialect), self.right(shown, dialect)
+        got, right = self.answer(graph), self.right(shown)
         expected = self.comparable(right)
         agrees = self.comparable(got) == expected
         if not agrees and got is WITHHELD:
             agrees = rightly_withheld(right, shown, self._predicate)
-        telling = self.comparable(self.right(graph, dialect)) != expected
+        telling = self.comparable(self.right(graph)) != expected
         return Outcome(agrees, telling, got, right)
 
     def comparable(self, answer: Answer) -> object:
-        return comparable(answer, ordered=bool(self._query.order))
-
-    def _in(self, dialect: Dialect | None) -> Case:
-        return self._case if dialect is None else replace(self._case, dialect=dialect)
+        return comparable(answer, ordered=self._ordered)
 
 
 def judged(case: Case, *, passes: tuple[Pass, ...] = PASSES) -> Outcome:

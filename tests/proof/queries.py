@@ -10,68 +10,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proof.chance import Chance
+from proof.constructs import OF_STEPS
 from proof.worlds import CLASSES, COMMON_CLASSES, COMMON_TYPES, COMMON_VERBS, DOMAINS, LETTERS, TYPES, VERBS
 
 _TEXT_OPERATORS = {"=": 4.0, "!=": 4.0, "~=": 1.0, "!~=": 1.0, "^=": 1.0, "!^=": 1.0, "$=": 1.0, "!$=": 1.0}
 _ORDER_OPERATORS = {">": 1.0, "<": 1.0, ">=": 1.0, "<=": 1.0}
-_PATHS = {
-    "p": ("p", LETTERS),
-    "q": ("q", LETTERS),
-    "tag.t": ("tag.t", LETTERS),
-    "[my-prop]": ("my-prop", LETTERS),
-    "[order]": ("order", LETTERS),
-    "[tag.t]": ("tag.t", LETTERS),
-    "l": ("l", LETTERS),
-    "_type": ("_type", TYPES),
-    "_class": ("_class", CLASSES + VERBS),
-    "_source": ("_source", DOMAINS["_source"]),
-    "displayName": ("displayName", DOMAINS["displayName"]),
-    "_id": ("_id", DOMAINS["_id"]),
+_PATHS: dict[str, tuple[str, ...]] = {
+    "p": LETTERS,
+    "q": LETTERS,
+    "l": LETTERS,
+    "tag.t": LETTERS,
+    "[my-prop]": LETTERS,
+    "[order]": LETTERS,
+    "[tag.t]": LETTERS,
+    "_type": TYPES,
+    "_class": CLASSES + VERBS,
+    "_source": DOMAINS["_source"],
+    "displayName": DOMAINS["displayName"],
+    "_id": DOMAINS["_id"],
 }
-"""How a property is written, and values that it may have."""
+"""Properties as they are written, and values that they may have."""
 
 _COMMON = ("p", "p", "p", "q", "q", "tag.t", "n", "_id", "_id", "_id", *_PATHS)
-
-
-_OF_STEPS = frozenset(
-    ("step; AS of a step; one verb; union of verbs; RELATES TO; direction; negation; optional group").split("; ")
-)
-_NEEDS = {
-    "chain after negation": "negation",
-    "chain after optional": "optional group",
-    "nested optional group": "optional group",
-    "alias of a group": "optional group",
-    "WHERE": "AS",
-    "WHERE of a relationship": "WHERE; AS of a step",
-    "alias to alias": "WHERE; step",
-    **dict.fromkeys("= != ~= !~= ^= !^= $= !$=".split(), "text comparison"),
-    **dict.fromkeys("> < >= <=".split(), "number comparison"),
-    **dict.fromkeys(("list of OR", "list of AND"), "value list"),
-    "name in brackets": "text comparison",
-    **dict.fromkeys(
-        ("AND; OR; text comparison; number comparison; undefined; value list; regex; cidr; date; variable; parameter; "
-         "subquery; property to property; function in a condition; arithmetic in a condition").split("; "),
-        "WITH",
-    ),
-    **dict.fromkeys(
-        ("property; whole object; all properties; arithmetic; function; MERGE; UNWIND; AS of a column").split("; "),
-        "RETURN items",
-    ),
-    "RETURN of a relationship": "RETURN items; AS of a step",
-    "RETURN items": "AS",
-    **dict.fromkeys("COUNT MIN MAX SUM AVG grouping".split(), "aggregate"),
-    "aggregate": "AS",
-    "HAVING": "AS of a column",
-    "UNIQUE": "RETURN items",
-    "ORDER BY": "AS",
-}  # fmt: skip
-"""What a construct cannot stand without."""
-
-
-def with_needs(name: str) -> frozenset[str]:
-    """A construct, and what it cannot stand without."""
-    needed = (with_needs(each) for each in _NEEDS[name].split("; ")) if name in _NEEDS else ()
-    return frozenset({name}).union(*needed)
 
 
 @dataclass(slots=True)
@@ -98,7 +58,10 @@ class Pattern:
 def query(chance: Chance, verbs: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     """A query that mostly speaks of these verbs, and its variables."""
     pattern = Pattern(chance, verbs)
-    return _query(pattern), pattern.variables
+    text = _query(pattern)
+    if chance.yes(0.03, "comment"):
+        text = text.replace(" ", " /* OR '\n */ ", chance.between(1, 3))
+    return text, pattern.variables
 
 
 def _query(pattern: Pattern) -> str:
@@ -173,7 +136,7 @@ def _alias(pattern: Pattern, names: list[str], default: str | None) -> str:
 
 def _steps(pattern: Pattern) -> str:
     count = pattern.chance.one((0, 1, 1, 1, 2, 2, 3))
-    if pattern.chance.wants(*_OF_STEPS):
+    if pattern.chance.wants(*OF_STEPS):
         count = max(count, 2)
     written, before = "", ""
     for _ in range(count):
@@ -235,7 +198,7 @@ def _of_part(pattern: Pattern, path: str) -> str:
 def _where(pattern: Pattern) -> str:
     if len(pattern.entities) > 1 and pattern.chance.yes(0.2, "alias to alias"):
         one, other = pattern.chance.one(pattern.entities), pattern.chance.one(pattern.entities)
-        return f"{one}.p {pattern.chance.one(('=', '!='))} {other}.{pattern.chance.one(('p', 'q'))}"
+        return f"{one}.p {_equal(pattern.chance)} {other}.{pattern.chance.one(('p', 'q'))}"
     return _condition(pattern, _of_part, 2)
 
 
@@ -248,25 +211,29 @@ def _condition(pattern: Pattern, spoken: Any, depth: int) -> str:
     return chance.way({
         "text comparison": (8.0, lambda: _text(pattern, spoken)),
         "number comparison": (2.0, lambda: _number(pattern, spoken)),
-        "undefined": (1.0, lambda: f"{_path(pattern, spoken)[0]} {chance.one(('=', '!='))} undefined"),
+        "undefined": (1.0, lambda: f"{_path(pattern, spoken)[0]} {_equal(chance)} undefined"),
         "value list": (2.0, lambda: _list(pattern, spoken)),
         "regex": (0.5, lambda: _regex(pattern, spoken)),
         "cidr": (0.4, lambda: f"{chance.one(('', '!'))}cidr({spoken(pattern, 'ip')}, '10.0.0.0/8')"),
         "date": (0.4, lambda: _date(pattern, spoken)),
         "variable": (0.5, lambda: _variable(pattern, spoken)),
-        "parameter": (0.2, lambda: f"{spoken(pattern, 'p')} {chance.one(('=', '!='))} ${{param.letter}}"),
+        "parameter": (0.2, lambda: f"{spoken(pattern, 'p')} {_equal(chance)} ${{param.letter}}"),
         "subquery": (0.2, lambda: _subquery(pattern, spoken)),
-        "property to property": (0.4, lambda: f"{spoken(pattern, 'p')} {chance.one(('=', '!='))} {spoken(pattern, 'q')}"),
-        "function in a condition": (0.3, lambda: f"COALESCE({spoken(pattern, 'p')}, {spoken(pattern, 'q')}) != 'a'"),
-        "arithmetic in a condition": (0.3, lambda: f"{spoken(pattern, 'n')} * 2 {chance.one('<>')} {chance.between(1, 4)}"),
+        "property to property": (0.4, lambda: f"{spoken(pattern, 'p')} {_equal(chance)} {spoken(pattern, 'q')}"),
+        "function in a condition": (0.3, lambda: f"COALESCE({spoken(pattern, 'p')}, 'b') != {spoken(pattern, 'q')}"),
+        "arithmetic in a condition": (0.3, lambda: f"{spoken(pattern, 'n')} * 2 {chance.one('<>')} 3"),
     })  # fmt: skip
+
+
+def _equal(chance: Chance) -> str:
+    return chance.one(("=", "!="))
 
 
 def _path(pattern: Pattern, spoken: Any) -> tuple[str, tuple[str, ...]]:
     written = pattern.chance.one(tuple(_PATHS))
     if written.startswith("["):
         pattern.chance.made.add("name in brackets")
-    return spoken(pattern, written), _PATHS[written][1]
+    return spoken(pattern, written), _PATHS[written]
 
 
 def _text(pattern: Pattern, spoken: Any) -> str:
@@ -324,7 +291,7 @@ def _subquery(pattern: Pattern, spoken: Any) -> str:
     steps = f" {_step(inner)}" if pattern.chance.yes(0.2) else ""
     name, prop = "inner", pattern.chance.one(("p", "q"))
     text = f"FIND {head}{_with(inner)} AS {name}{steps} RETURN {name}.{prop}"
-    return f"{spoken(pattern, 'p')} {pattern.chance.one(('=', '!='))} ({text})"
+    return f"{spoken(pattern, 'p')} {_equal(pattern.chance)} ({text})"
 
 
 # --- RETURN and what follows ------------------------------------------------------------------------------------------
@@ -380,12 +347,13 @@ def _value(pattern: Pattern) -> str:
     if pattern.edges and chance.yes(0.2, "RETURN of a relationship"):
         name = chance.one(pattern.edges)
     other = chance.one(pattern.entities or pattern.edges)
+    functions = ("CONCAT({0}.p, '-', {1}.q)", "COALESCE({0}.p, {1}.q, 'none')", "ROUND({0}.n / 2)")
     return chance.way({
         "property": (7.0, lambda: f"{name}.{chance.one(_COMMON)}"),
         "whole object": (1.0, lambda: name),
         "all properties": (0.7, lambda: f"{name}.*"),
         "arithmetic": (0.6, lambda: f"{name}.n {chance.one('+-*/%^')} {chance.between(0, 3)}"),
-        "function": (0.8, lambda: chance.one(("CONCAT({0}.p, '-', {1}.q)", "COALESCE({0}.p, {1}.q, 'none')", "ROUND({0}.n / 2)")).format(name, other)),
+        "function": (0.8, lambda: chance.one(functions).format(name, other)),
         "MERGE": (0.3, lambda: f"MERGE({name}.p, {other}.l)"),
         "UNWIND": (0.4, lambda: f"{chance.one(('UNWIND', 'unwind'))}({name}.{chance.one(('l', '_class', 'p'))})"),
     })  # fmt: skip

@@ -322,9 +322,12 @@ class Gateway:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
     async def records(self) -> list[dict[str, Any]]:
-        """The decision log so far."""
-        await until(self.log._waiting.empty)
-        return [json.loads(line) for line in self.log._options.path.read_bytes().splitlines()]
+        """The decision log, as soon as all calls that ended are in it."""
+        samples = [sample for metric in self.metrics.registry.collect() for sample in metric.samples]
+        ended = sum(sample.value for sample in samples if sample.name == "gateway_requests_total")
+        path = self.log._options.path
+        await until(lambda: len(path.read_bytes().splitlines()) == ended)
+        return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 # What should close a connection at once must not be helped by a time-out.

@@ -85,14 +85,18 @@ def _visited_steps(
     made: list[tree.Step | tree.Optional] = []
     for number, each in enumerate(steps):
         if isinstance(each, tree.Optional):
-            inner = _visited_steps(each.steps, selector, visit, replace(chain, optional=True))
+            inner = _visited_steps(
+                each.steps, selector, visit, Place(optional=True, after_negation=chain.after_negation)
+            )
             made.append(replace(each, steps=inner))
             continue
-        place = replace(chain, negated=each.negated, last=number == len(steps) - 1)
+        last = number == len(steps) - 1
+        place = Place(optional=chain.optional, negated=each.negated, last=last, after_negation=chain.after_negation)
         step = visit(each, place)
         if step is not None:
             made.append(replace(step, target=selector(step.target, place)))
-        chain = replace(chain, after_negation=chain.after_negation or each.negated)
+        if each.negated:
+            chain = Place(optional=chain.optional, after_negation=True)
     return tuple(made)
 
 
@@ -106,11 +110,11 @@ def _parts(
     steps: tuple[tree.Step | tree.Optional, ...], *, optional: bool
 ) -> Iterator[tuple[tree.Selector | tree.Step | tree.Optional, Place]]:
     for number, each in enumerate(steps):
-        place = Place(optional=optional, last=number == len(steps) - 1)
+        last = number == len(steps) - 1
         if isinstance(each, tree.Optional):
-            yield each, place
+            yield each, Place(optional=optional, last=last)
             yield from _parts(each.steps, optional=True)
         else:
-            place = replace(place, negated=each.negated)
+            place = Place(optional=optional, negated=each.negated, last=last)
             yield each, place
             yield each.target, place

@@ -101,7 +101,7 @@ class _Strict:
         if place.optional and not self._draft.binding.capabilities.allow("optional_is_union"):
             raise NotNarrowed(
                 "an optional group (THAT …)? cannot be used by a key that sees relationships strictly: "
-                "what an unmatched group leaves is not certain (see gateway calibrate)",
+                "what an unmatched group leaves is not certain (see the setting graph.verified)",
                 step.at,
             )
         return self._positive(step, place)

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gateway.authz.capabilities import State
 from gateway.authz.narrow.draft import Draft, NotNarrowed, parts
 from gateway.authz.narrow.names import AGGREGATES, Names, atoms, calls, operands, paths, spoken_expressions
 from gateway.j1ql import tree
@@ -94,7 +93,7 @@ def _need(draft: Draft, capability: str, construct: str, at: int) -> None:
     if not draft.binding.capabilities.allow(capability):
         raise NotNarrowed(
             f"{construct} cannot be used by a key with a condition: "
-            "the upstream has not been seen to treat it in the way that is safe (see gateway calibrate)",
+            "the upstream has not been seen to treat it in the way that is safe (see the setting graph.verified)",
             at,
         )
 
@@ -137,13 +136,11 @@ def _check_full_text(text: tree.String, *, start: bool, draft: Draft) -> None:
         raise NotNarrowed("full-text search does not go with UNIQUE, for a key with a condition", text.at)
     if isinstance(query.returns, tree.Tree) and query.windows:
         raise NotNarrowed("full-text search with TREE can have no LIMIT or SKIP, for a key with a condition", text.at)
-    if query.windows and draft.binding.capabilities.limit_after_where is State.FAILED:
-        raise NotNarrowed(
-            f"full-text search with {query.windows[0].keyword} cannot be used by a key with a condition: "
-            "the upstream cuts before it sorts, so that the best hits of all would decide",
-            query.windows[0].at,
-        )
+    if query.windows:
+        _need(draft, "limit_after_where", f"full-text search with {query.windows[0].keyword}", query.windows[0].at)
     items = query.returns if isinstance(query.returns, tuple) else ()
+    if any(calls(item) & {"UNWIND", "MERGE"} for item in items):
+        raise NotNarrowed("full-text search goes with neither UNWIND nor MERGE, for a key with a condition", text.at)
     aggregated = [bool(calls(item) & AGGREGATES) for item in items]
     if any(aggregated) and not all(aggregated):
         raise NotNarrowed("full-text search can count but not group, for a key with a condition", text.at)
@@ -156,6 +153,8 @@ def _check_condition(condition: tree.Condition, draft: Draft) -> None:
                 _check_condition(item, draft)
         case tree.Comparison(right=tree.Subquery(query=query, at=at)):
             _need(draft, "subquery_is_membership", "a subquery", at)
+            if is_full_text(query):
+                raise NotNarrowed("full-text search cannot be a subquery, for a key with a condition", at)
             refuse_unsupported(replace(draft, query=query))
         case _:
             pass
@@ -223,6 +222,12 @@ def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
         seen.add(item.column)
         if item.alias is not None:
             check_text(item.alias, item.at)
+            if "." in item.alias:
+                raise NotNarrowed(
+                    f"column `{item.alias}` is called like a property, which ORDER BY would take it for; "
+                    "choose a name without a dot",
+                    item.at,
+                )
         if isinstance(item.value, tree.AllProperties) and item.value.alias not in names.known:
             raise NotNarrowed(f"`{item.value.alias}` names no part of the query", item.at)
 
