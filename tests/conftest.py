@@ -15,11 +15,21 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from proof.report import summary
+
 # No deadline: a busy machine is no fault. A law that wants more or fewer examples takes a multiple of the profile's,
 # `@settings(max_examples=3 * settings().max_examples)`, so that `make prove` finds it too.
 settings.register_profile("test", max_examples=100, deadline=None)
 settings.register_profile("prove", max_examples=10_000, deadline=None)
 settings.load_profile("test")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = (report for name in ("passed", "failed") for report in terminalreporter.getreports(name))
+    lines = list(summary(each for report in reports for each in report.user_properties))
+    if lines:
+        terminalreporter.section("agreement of the gateway with the visible graph")
+        terminalreporter.write("\n".join(lines) + "\n")
 
 
 class RedisServer:

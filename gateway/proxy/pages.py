@@ -50,7 +50,6 @@ class Filled:
 
 
 _FAILED = Refusal(Reason.UPSTREAM_FAILED, "the query service gave no usable answer")
-_NOT_ACCEPTED = Refusal(Reason.INVALID_QUERY, "the query service does not accept this query")
 _WITHHELD = Refusal(
     Reason.ANSWER_WITHHELD, "the answer was withheld, because it disagreed with the key's policy; tell your operator"
 )
@@ -112,10 +111,7 @@ class Pages:
     async def _checked(self, check: Check, cursor: str | None, ask: Ask) -> Page:
         """One answer of the upstream. A forbidden row is asked for once more: it may have changed in between."""
         body = json.dumps(check.request | ({} if cursor is None else {"cursor": cursor})).encode()
-        whole = await ask(body)
-        if whole.status == 400:  # noqa: PLR2004
-            raise Stop(_NOT_ACCEPTED, "status 400")
-        outcome = _judged(whole, check)
+        outcome = _judged(await ask(body), check)
         if isinstance(outcome, Withheld) and outcome.violation:
             self._metrics.answer_withheld(again=False)
             outcome = _judged(await ask(body), check)

@@ -79,10 +79,8 @@ class Upstreams:
                 raise Stop(_FAILED)
             yield _Answer(response, self._options)
         finally:
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()  # what is unread cannot be left to the next call on this connection
+            # An answer at its end has given its connection back; what is unread must not be left to the next call.
+            response.close()
 
     async def _answered(self, request: Outgoing) -> aiohttp.ClientResponse:
         if request.body is None or isinstance(request.body, bytes):

@@ -107,7 +107,10 @@ class _Strict:
         return self._positive(step, place)
 
     def _decides(self, verb: str) -> bool | None:
-        return None if " " in verb else verb_decides(self._draft.binding.predicate, verb)
+        predicate = self._draft.binding.predicate
+        if " " in verb:  # RELATES TO
+            return None if conditions(predicate) else True
+        return verb_decides(predicate, verb)
 
     def _positive(self, step: tree.Step, place: Place) -> tree.Step:
         alias = self._names.current(step)
