@@ -21,6 +21,7 @@ from gateway.authz.narrow import PASSES, Binding, Narrowing, NotNarrowed, narrow
 from gateway.authz.narrow.draft import Pass
 from gateway.authz.outcome import Check
 from gateway.authz.rows import Page, checked
+from gateway.authz.verify import verified
 from gateway.j1ql import J1QLSyntaxError, parse, tree
 from gateway.policy import READ_GRAPH, Narrowed, Predicate, decide
 from gateway.policy import parse as parse_policy
@@ -142,11 +143,13 @@ def _predicate(text: str) -> Predicate:
 
 
 def narrowed(case: Case, predicate: Predicate, passes: tuple[Pass, ...] = PASSES) -> Narrowing | None:
-    """None where the gateway refuses the query."""
+    """None where the gateway refuses the query; the scanner has its say unless a pass is left out."""
     try:
-        return narrow(case.query, Binding(predicate, case.mode, case.capabilities, case.variables), passes=passes)
+        found = narrow(case.query, Binding(predicate, case.mode, case.capabilities, case.variables), passes=passes)
     except (NotNarrowed, J1QLSyntaxError):
         return None
+    gap = verified(found.text, predicate, strict=case.mode is Mode.STRICT) if passes == PASSES else None
+    return None if gap else found
 
 
 def through_the_gateway(result: Result | None, narrowing: Narrowing, predicate: Predicate, mode: Mode) -> Answer:

@@ -55,7 +55,7 @@ def test_the_gateway_answers_what_the_visible_graph_answers(shard, record_proper
         return (tally.telling >= CASES and not rare(tally)) or tally.telling >= 2 * CASES
 
     tally = held(SEED * SHARDS + shard, enough)
-    record_property(COUNTS, [[mode, name, count] for (mode, name), count in tally.counts.items()])
+    record_property(COUNTS, [[mode.value, name, count] for (mode, name), count in tally.counts.items()])
     record_property(CASES_TRIED, [tally.asked, tally.accepted, tally.telling])
     assert SECONDS or not rare(tally), f"fewer than {LEAST} telling cases"
 

@@ -50,19 +50,21 @@ def test_without_variables_filled_in_no_query_with_one_is_answered():
 
 def test_hidden_columns_catch_what_narrowing_lets_through_in_plain_tables():
     """They change no answer of a right narrowing, so another fault is made for them to find: P on no selector."""
-    found = [(case, outcome) for case, outcome in tried(without(conjoin_predicate)) if is_plain_table(case)]
-    assert sum(outcome.got is WITHHELD for _, outcome in found) > 100
-    assert all(outcome.agrees or outcome.got is WITHHELD for _, outcome in found)
+    found = [outcome for case, outcome in tried(without(conjoin_predicate)) if outcome.got and is_plain_table(case)]
+    assert sum(outcome.got is WITHHELD for outcome in found) > 100
+    assert all(outcome.agrees or outcome.got is WITHHELD for outcome in found)
 
 
 def test_hidden_columns_that_are_left_out_let_it_through():
     found = tried(without(conjoin_predicate, add_hidden_columns))
-    assert any(not outcome.agrees and outcome.got is not WITHHELD for case, outcome in found if is_plain_table(case))
+    assert any(
+        outcome.agrees is False and outcome.got is not WITHHELD for case, outcome in found if is_plain_table(case)
+    )
 
 
 def is_plain_table(case: Case) -> bool:
     """Whether each row shows all the objects that it depends on: no aggregate, negation, window or subquery."""
-    if any(part in case.query for part in ("!IS", "!HAS", "!USES", "!RELATES", "!(", "FIND *", "LIMIT", "SKIP")):
+    if any(part in case.query for part in ("THAT !", "(FIND", "LIMIT", "SKIP")):
         return False
     query = parse(case.query)
-    return isinstance(query.returns, tuple) and not is_aggregated(query)
+    return isinstance(query.returns, tuple) and not is_aggregated(query) and case.capabilities.allow("cells_hold_lists")

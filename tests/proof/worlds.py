@@ -23,7 +23,7 @@ WORDS = ("red fox", "blue fox", "red", "blue fish", "fish red")
 
 DOMAINS: dict[str, tuple[str, ...]] = {
     "p": LETTERS,
-    "q": LETTERS,
+    "q": (*LETTERS, "a,b"),
     "tag.t": LETTERS,
     "my-prop": LETTERS,
     "order": LETTERS,
@@ -162,7 +162,7 @@ def _values(chance: Chance, statements: Permissions) -> dict[str, Any]:
                 chosen[name] = wanted if isinstance(wanted, str) else chance.one(wanted)
     for name in ("p", "q", "tag.t", "my-prop"):
         if name in chosen and chance.yes(0.15):
-            chosen[name] = [chance.one(LETTERS), chosen[name]]
+            chosen[name] = [chosen[name], chance.one(LETTERS)][:: chance.one((1, -1))]
     return chosen
 
 
