@@ -81,10 +81,6 @@ def encoded(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _reply(status: int, value: Any, call_id: str, more: Headers = ()) -> Reply:
-    return Reply(status, encoded(value), headers(call_id) + more)
-
-
 def graphql_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
     """A GraphQL answer that is one refusal: a whole body, or one element of a batch."""
     message = _message(refusal)
@@ -92,6 +88,10 @@ def graphql_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
         message = _PLAIN  # a resource's name may hold any of the words
     extensions = {"code": CODES[refusal.status], "reason": refusal.reason, "requestId": call_id}
     return {"data": None, "errors": [{"message": message, "extensions": extensions}]}
+
+
+def _reply(status: int, value: Any, call_id: str, more: Headers = ()) -> Reply:
+    return Reply(status, encoded(value), headers(call_id) + more)
 
 
 def _rest_error(refusal: Refusal, call_id: str) -> dict[str, Any]:

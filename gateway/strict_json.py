@@ -16,8 +16,9 @@ MAX_DEPTH = 64
 """Nesting a body may have; real clients need 12, and the standard parser would recurse to its own limit."""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+# No group is possessive here or in the lexers: Python before 3.11.5 does not step back from one that matched in part.
 # An unclosed string ends with the text, so that every position is read once: linear time on hostile input.
-_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+"?|[\[{\]}]', re.DOTALL)
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*"?|[\[{\]}]', re.DOTALL)
 
 
 class StrictJSONError(ValueError):

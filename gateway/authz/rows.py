@@ -118,18 +118,21 @@ def _hidden_visible(predicate: Predicate, hidden: HiddenObject, cells: dict[str,
         return all(value is None for value in values.values())
     if not isinstance(values.get("_id"), str):
         return False
-    elements = {name: _elements(value) for name, value in values.items()}
-    return any(_all_equal(condition, elements) for condition in predicate.allows) and not any(
+    return any(_all_shown(condition, values) for condition in predicate.allows) and not any(
         _all_equal(condition, values) for condition in predicate.denies
     )
 
 
-def _elements(cell: object) -> object:
+def _all_shown(condition: Condition, cells: dict[str, Any]) -> bool:
     """A cell may hold a list as joined text ("UNWIND", JupiterOne documentation, J1QL), so that either reading counts.
 
     Only towards what is allowed: read so towards a DENY, a visible text with a comma could raise an alarm.
     """
-    return [cell, *cell.split(",")] if isinstance(cell, str) and "," in cell else cell
+    return all(_equal(cells.get(name), wanted) or _joined(cells.get(name), wanted) for name, wanted in condition.equals)
+
+
+def _joined(cell: object, wanted: tuple[str, ...]) -> bool:
+    return isinstance(cell, str) and any(f",{value}," in f",{cell}," for value in wanted)
 
 
 def _cell_visible(check: Check, cell: msgspec.Raw) -> bool:

@@ -55,8 +55,8 @@ _TOKEN = re.compile(
         (?P<date>      (?i:date) [ \t\r\n]*+ \( [ \t\r\n]*+ [0-9] [0-9A-Za-z:.+-]*+ [ \t\r\n]*+ \) )
       | (?P<name>      [A-Za-z_] [A-Za-z0-9_]*+ | (?<=\.) [0-9] [A-Za-z0-9_]*+ )
       | (?P<operator>  !?[~^$]= | [!<>]= | >> | << | [=<>()|,.?!+\-*%^] | /(?!\*) )
-      | (?P<string>    ' (?: [^'\\]++ | \\. )*+ ' | " (?: [^"\\]++ | \\. )*+ " )
-      | (?P<number>    [0-9]++ (?: \.[0-9]++ )?+ )
+      | (?P<string>    ' (?: [^'\\]++ | \\. )* ' | " (?: [^"\\]++ | \\. )* " )
+      | (?P<number>    [0-9]++ (?: \.[0-9]++ )? )
       | (?P<comment>   /\* .*? \*/ )
       | (?P<bracket>   \[ [^\[\]\x00-\x1f]++ \] )
       | (?P<parameter> \$\{ [ \t\r\n]*+ [A-Za-z_] [\w.-]*+ [ \t\r\n]*+ \} )
@@ -66,7 +66,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_REGEX = re.compile(r"/ (?: [^/\\\x00-\x1f]++ | \\[^\x00-\x1f] )++ / [A-Za-z]*+", re.VERBOSE)
+_REGEX = re.compile(r"/ (?: [^/\\\x00-\x1f]++ | \\[^\x00-\x1f] )+ / [A-Za-z]*+", re.VERBOSE)
 
 _OPERAND_ENDS = LITERALS | {"name", "number", "string", "bracket", "parameter", "date", ")"}
 """After these a slash divides; elsewhere it begins a regex."""

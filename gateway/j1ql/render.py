@@ -49,7 +49,7 @@ from gateway.j1ql.tree import (
     Verb,
 )
 
-_BODY = {"'": re.compile(r"(?:[^'\\]++|\\.)*+", re.DOTALL), '"': re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)}
+_BODY = {"'": re.compile(r"(?:[^'\\]++|\\.)*", re.DOTALL), '"': re.compile(r'(?:[^"\\]++|\\.)*', re.DOTALL)}
 
 Literal = String | Number | Boolean | Undefined | Date | Now | Parameter | Regex
 

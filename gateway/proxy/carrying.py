@@ -26,7 +26,6 @@ _REFUSED_US = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway di
 _REDIRECTED = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway answered with a redirect")
 _NO_ARRAY = Refusal(Reason.UPSTREAM_FAILED, "the GraphQL service gave no usable answer")
 
-
 _REASONS = {reason.value: reason for reason in Reason}
 
 

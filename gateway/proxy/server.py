@@ -76,7 +76,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A listener that runs; `port` is the one it got when it was asked for 0."""
 

@@ -53,6 +53,26 @@ class Aliases:
         raise EvaluationError(f'Invalid {clause} selector provided: "{name}", valid {clause} selectors are: {valid}')
 
 
+def selected_names(query: tree.Query) -> Iterator[str]:
+    """The classes and types that its selectors name; those of subqueries are not among them."""
+    for part in _parts((query.selector, *query.steps)):
+        if isinstance(part, tree.Selector):
+            yield from _head_names(part.head)
+
+
+def _head_names(head: tree.Head | None) -> Iterator[str]:
+    match head:
+        case tree.Name(name):
+            yield name
+        case tree.Union(items):
+            for item in items:
+                yield from _head_names(item)
+        case tree.Smart(_, inner):
+            yield from _head_names(inner)
+        case _:
+            return
+
+
 def _parts(steps: Iterable[Part]) -> Iterator[Part]:
     for step in steps:
         yield step

@@ -13,7 +13,7 @@ from graphql import GraphQLError
 from gateway.sandbox.account import REDACTED, Account, Dashboard, Framework, Parameter
 from gateway.sandbox.graph import Graph, iso
 from gateway.sandbox.origin import Integration
-from gateway.sandbox.queries import QueryError, answer, read_call
+from gateway.sandbox.queries import PLAINLY, QueryError, Serving, answer, read_call
 from gateway.sandbox.schema import SCHEMA
 
 _VALIDATION = [rule for rule in graphql.specified_rules if rule is not graphql.VariablesInAllowedPositionRule]
@@ -31,6 +31,7 @@ class GraphQL:
     account: Account
     page: int
     clock: Callable[[], int]
+    serving: Serving = PLAINLY
 
     def respond(self, body: Any) -> Any:
         """The answer to a request, or to a batch of them in order. Raises ValueError for what is neither.
@@ -90,7 +91,9 @@ class GraphQL:
 
     def _query_v1(self, arguments: Arguments) -> dict[str, Any]:
         try:
-            return answer(read_call(arguments), self.graph, self.account, page=self.page, now=self.clock())
+            call = read_call(arguments)
+            now, serving = self.clock(), self.serving
+            return answer(call, self.graph, self.account, page=self.page, now=now, serving=serving)
         except QueryError as fault:
             raise _error(fault.code, fault.message) from None
 

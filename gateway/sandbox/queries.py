@@ -16,8 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.j1ql import J1QLSyntaxError, parse
+from gateway.j1ql import J1QLSyntaxError, parse, tree
 from gateway.sandbox.account import Account
+from gateway.sandbox.aliases import selected_names
+from gateway.sandbox.dialect import PLAINEST, Dialect
 from gateway.sandbox.evaluate import EvaluationError, Result, evaluate
 from gateway.sandbox.graph import Graph
 
@@ -101,26 +103,59 @@ def _refuse_unsupported(arguments: Mapping[str, Any]) -> None:
         raise QueryError("VALIDATION_ERROR", "this sandbox has no rowMetadata")
 
 
-def answer(call: QueryCall, graph: Graph, account: Account, *, page: int, now: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How answers are served, apart from what is in them: ways in which the platform could differ from the plainest.
+
+    `partitions` are the most rows on one page after the other, over and over: the platform walks "variable-sized
+    partitions", so that "a page can return zero rows while pagination is still in progress".
+    """
+
+    dialect: Dialect = PLAINEST
+    partitions: tuple[int, ...] = ()
+    estimates: bool = False
+    """`totalCount` is a guess: the size of the graph."""
+    unknown_names_fail: bool = False
+    """A class or type that no entity has is an error, not an empty answer."""
+
+    def __post_init__(self) -> None:
+        if self.partitions and max(self.partitions) < 1:
+            raise ValueError("partitions without a row have no end")
+
+    def size(self, number: int, page: int) -> int:
+        """The most rows on a page, by its number from 0."""
+        return min(self.partitions[number % len(self.partitions)], page) if self.partitions else page
+
+
+PLAINLY = Serving()
+
+
+def answer(  # noqa: PLR0913
+    call: QueryCall, graph: Graph, account: Account, *, page: int, now: int, serving: Serving = PLAINLY
+) -> dict[str, Any]:
     """The QueryV1Response; `cursor` is absent on the last page. A dry run answers as an empty graph does.
 
     Raises QueryError.
     """
-    offset = 0 if call.cursor is None else _offset(call)
-    result = _result(call, Graph() if call.dry_run else graph, account, now)
+    number, offset = (0, 0) if call.cursor is None else _position(call)
+    result = _result(call, Graph() if call.dry_run else graph, account, now, serving)
     if result.type == "tree":
         return {"type": "tree", "data": result.data, "totalCount": len(result.data["vertices"])}
-    rows = result.data[offset : offset + page]
-    body: dict[str, Any] = {"type": result.type, "data": rows, "totalCount": len(result.data)}
-    if offset + page < len(result.data):
-        body["cursor"] = _cursor(call, offset + page)
+    end = offset + serving.size(number, page)
+    total = len(graph) if serving.estimates else len(result.data)
+    body: dict[str, Any] = {"type": result.type, "data": result.data[offset:end], "totalCount": total}
+    if end < len(result.data):
+        body["cursor"] = _cursor(call, number + 1, end)
     return body
 
 
-def _result(call: QueryCall, graph: Graph, account: Account, now: int) -> Result:
+def _result(call: QueryCall, graph: Graph, account: Account, now: int, serving: Serving) -> Result:
     try:
         query = parse(call.query)
-        return evaluate(query, graph, variables=call.variables, parameters=account.values(), now=now)
+        if serving.unknown_names_fail:
+            _refuse_unknown_names(query, graph)
+        values = account.values()
+        return evaluate(query, graph, variables=call.variables, parameters=values, now=now, dialect=serving.dialect)
     except J1QLSyntaxError as fault:
         where = f"at line {fault.line} column {fault.column}"
         raise QueryError("PARSER_ERROR", f"Error parsing query. {fault.message} {where}") from None
@@ -128,16 +163,24 @@ def _result(call: QueryCall, graph: Graph, account: Account, now: int) -> Result
         raise QueryError("VALIDATION_ERROR", str(fault)) from None
 
 
-def _cursor(call: QueryCall, offset: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps({"query": call.digest, "offset": offset}).encode()).decode()
+def _refuse_unknown_names(query: tree.Query, graph: Graph) -> None:
+    for name in selected_names(query):
+        if not graph.of_type(name) and not graph.of_class(name):
+            raise QueryError("VALIDATION_ERROR", f"Invalid entity type or class: {name}")
 
 
-def _offset(call: QueryCall) -> int:
+def _cursor(call: QueryCall, number: int, offset: int) -> str:
+    said = {"query": call.digest, "page": number, "offset": offset}
+    return base64.urlsafe_b64encode(json.dumps(said).encode()).decode()
+
+
+def _position(call: QueryCall) -> tuple[int, int]:
+    """The number of the page, and where its rows begin."""
     try:
         said = json.loads(base64.urlsafe_b64decode(call.cursor or ""))
-        digest, offset = said["query"], said["offset"]
+        digest, number, offset = said["query"], said["page"], said["offset"]
     except (binascii.Error, ValueError, TypeError, KeyError):
         raise QueryError("VALIDATION_ERROR", "Invalid cursor") from None
-    if digest != call.digest or not isinstance(offset, int) or offset < 0:
+    if digest != call.digest or not all(isinstance(each, int) and each >= 0 for each in (number, offset)):
         raise QueryError("VALIDATION_ERROR", "Invalid cursor")
-    return offset
+    return number, offset

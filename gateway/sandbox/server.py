@@ -30,7 +30,7 @@ from gateway.sandbox.faults import Faults, read_fault
 from gateway.sandbox.graph import Graph
 from gateway.sandbox.graphql import GraphQL
 from gateway.sandbox.persister import Persister
-from gateway.sandbox.queries import QueryError, answer, read_call
+from gateway.sandbox.queries import PLAINLY, QueryError, Serving, answer, read_call
 from gateway.sandbox.received import Recorder
 from gateway.sandbox.synchronization import Jobs
 from gateway.sandbox.uploads import SynchronizationError
@@ -74,6 +74,8 @@ class Options:
     validated: int = 250
     """Queries in one call of /j1ql/validate, as on the platform."""
     clock: Callable[[], int] = wall_clock
+    serving: Serving = PLAINLY
+    """Its dialect, and how it cuts pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ async def running(options: Options = Options(), graph: Graph | None = None) -> A
     )
     app.add_routes(Persister(Jobs(account, graph, options.keep_jobs), options.clock).routes())
     app.add_routes(_query_routes(options, graph, account))
-    app.add_routes(_graphql_routes(GraphQL(graph, account, options.page, options.clock)))
+    app.add_routes(_graphql_routes(GraphQL(graph, account, options.page, options.clock, options.serving)))
     app.add_routes(_control_routes(received, faults))
     async with _served(app, options, faults) as url:
         yield Running(url, options, graph, account, received, faults)
@@ -129,7 +131,8 @@ async def _served(app: web.Application, options: Options, faults: Faults) -> Asy
 def _query_routes(options: Options, graph: Graph, account: Account) -> list[web.RouteDef]:
     async def j1ql(request: web.Request) -> web.Response:
         call = read_call(await json_body(request))
-        return web.json_response(answer(call, graph, account, page=options.page, now=options.clock()))
+        now = options.clock()
+        return web.json_response(answer(call, graph, account, page=options.page, now=now, serving=options.serving))
 
     async def validate(request: web.Request) -> web.Response:
         body = await json_body(request)

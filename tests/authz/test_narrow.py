@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,11 @@ def read_cases():
 
 
 def bindings(policies, words):
-    """`policy`, `policy mode`, or `policy mode+capability+…`: without a mode the pair holds in both."""
+    """`policy`, `policy mode`, or `policy mode+verified-failed…`: without a mode the pair holds in both."""
     name, _, rest = words.partition(" ")
-    mode, *verified = rest.split("+")
-    known = Capabilities(**dict.fromkeys(verified, State.VERIFIED))
+    mode, *found = re.split("(?=[+-])", rest)
+    states = {"+": State.VERIFIED, "-": State.FAILED}
+    known = Capabilities(**{each[1:]: states[each[0]] for each in found})
     for each in [Mode(mode)] if mode else Mode:
         yield Binding(policies[name], each, known, {"x": "it's", "n": 3, "list": ["a", "b"], "none": None})
 

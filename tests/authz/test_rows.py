@@ -245,6 +245,14 @@ def test_an_optional_object_may_be_absent_but_not_in_part():
         assert isinstance(result, Page) is passes, cells
 
 
+@pytest.mark.parametrize(("cell", "passes"), [("a,b", True), ("c,a,b", True), ("a,b,c", True), ("a,c,b", False)])
+def test_a_value_with_a_comma_may_be_an_element_of_the_joined_text(cell, passes):
+    predicate = Predicate((Condition((("env", ("a,b",)),)),))
+    hidden = (HiddenObject((("gw0", "_id"), ("gw1", "env"))),)
+    result = checked(answer({"gw0": "1", "gw1": cell}, shape="table"), check(predicate, shape="table", hidden=hidden))
+    assert isinstance(result, Page) is passes
+
+
 def test_all_properties_of_an_object_are_columns_that_were_asked_for():
     body = answer({"u.a": 1, "u.b": 2, "other.a": 3, "u": 4}, shape="table")
     assert checked(body, check(shape="table", columns=("u.*",))) == Page((b'{"u.a":1,"u.b":2}',), None)

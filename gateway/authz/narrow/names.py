@@ -41,7 +41,9 @@ class Names:
                 given.add(part.alias)
             elif (text := default_name(part)) and not (place.negated and isinstance(part, tree.Step)):
                 texts.append(text)
-        taken = Counter(name.casefold() for name in (*given, *texts))
+        # whether `(HAS)` is called HAS as well, no document says: it takes the name, and cannot be spoken of by it
+        unsure = [text for part, _ in parts(query) if _is_bracketed_verb(part) and (text := default_name(part))]
+        taken = Counter(name.casefold() for name in (*given, *texts, *unsure))
         single = frozenset(text for text in texts if taken[text.casefold()] == 1)
         return cls(frozenset(given), single, frozenset(_spoken(query)), frozenset(texts) - single)
 
@@ -57,12 +59,16 @@ class Names:
         return text if text is not None and text in self.texts and text in self.spoken else None
 
 
+def _is_bracketed_verb(part: Part) -> bool:
+    return isinstance(part, tree.Step) and part.verb.bracketed and part.alias is None
+
+
 def default_name(part: Part) -> str | None:
     """The text that names a part without AS."""
     match part:
         case tree.Selector(head=head):
             return _head_name(head)
-        case tree.Step(verb=tree.Verb(names=(name,), bracketed=False)) if " " not in name:
+        case tree.Step(verb=tree.Verb(names=(name,))) if " " not in name:
             return name
         case _:
             return None

@@ -25,7 +25,7 @@ _CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 def _body(excluded: str) -> str:
     """What a string or a name in brackets may hold: no backslash, no control character, no `${`, which is filled in."""
     plain = rf"[^{excluded}\\${_CONTROL}]*+"
-    return rf"{plain}(?:\$(?!\{{){plain})*+"
+    return rf"{plain}(?:\$(?!\{{){plain})*"
 
 
 _SPACE = r"[ \t\r\n]*+"
@@ -34,12 +34,12 @@ _BRACKET = rf"\[(?!\]){_BRACKETED}\]"
 _TOKEN = re.compile(
     rf"""
     [Dd][Aa][Tt][Ee] {_SPACE} \( {_SPACE} [0-9][0-9A-Za-z:.+-]*+ {_SPACE} \)
-  | (?: [A-Za-z_][A-Za-z0-9_]*+ | {_BRACKET} ) (?: {_SPACE} \. {_SPACE} (?: [A-Za-z0-9_]++ | {_BRACKET} | \* ) )*+
+  | (?: [A-Za-z_][A-Za-z0-9_]*+ | {_BRACKET} ) (?: {_SPACE} \. {_SPACE} (?: [A-Za-z0-9_]++ | {_BRACKET} | \* ) )*
   | '{_SINGLE}' | "{_DOUBLE}"
-  | [0-9]++ (?: \.[0-9]++ )?+
-  | [~^$]= | ! (?: [~^$]?+ = )?+ | > [>=]?+ | < [<=]?+
+  | [0-9]++ (?: \.[0-9]++ )?
+  | [~^$]= | ! (?: [~^$]?+ = )? | > [>=]?+ | < [<=]?+
   | / (?: (?<=\(/) | (?<=[=<>][ ]/) | (?<=OR[ ]/) | (?<=AND[ ]/) )
-    (?: [^/\\'"${_CONTROL}] | \\[^/'"${_CONTROL}] | \$(?!\{{) )++ / [A-Za-z]*+
+    (?: [^/\\'"${_CONTROL}] | \\[^/'"${_CONTROL}] | \$(?!\{{) )+ / [A-Za-z]*+
   | \$\{{ {_SPACE} [A-Za-z_][A-Za-z0-9_.-]*+ {_SPACE} \}}
   | \#[A-Za-z_][A-Za-z0-9_]*+
   | [^ \t\r\n]
