@@ -242,7 +242,7 @@ class Trial:
         agrees = self.comparable(got) == expected
         if not agrees and got is WITHHELD:
             agrees = rightly_withheld(right, shown, self._predicate)
-        telling = self.comparable(self.right(graph)) != expected
+        telling = got is not WITHHELD and self.comparable(self.right(graph)) != expected
         return Outcome(agrees, telling, got, right)
 
     def comparable(self, answer: Answer) -> object:
