@@ -30,7 +30,7 @@ from proof.shrink import shrunk
 FOUND = sorted((Path(__file__).parent / "found").glob("*.json"))
 
 SHARDS = 8
-CASES = int(os.environ.get("GATEWAY_PROOF_CASES", "20000")) // SHARDS
+CASES = int(os.environ.get("GATEWAY_PROOF_CASES", "100000")) // SHARDS
 SECONDS = float(os.environ.get("GATEWAY_PROOF_SECONDS", "0")) / SHARDS
 SEED = int(os.environ.get("GATEWAY_PROOF_SEED", "1"))
 LEAST = math.ceil(500 * CASES / 100_000)
