@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from gateway.authz.capabilities import Capabilities, Mode, State
 from gateway.authz.narrow import Binding, NotNarrowed, narrow
-from gateway.authz.narrow.draft import parts
 from gateway.authz.narrow.predicate import all_of, conditions
 from gateway.authz.narrow.relationships import verb_decides
+from gateway.authz.narrow.walk import parts
 from gateway.authz.verify import verified
 from gateway.j1ql import RESERVED_WORDS, J1QLSyntaxError, parse, tree
 from gateway.policy import EVERYTHING, Condition, Predicate

@@ -13,8 +13,9 @@ from gateway.authz.narrow import PASSES
 from gateway.authz.narrow.columns import add_hidden_columns
 from gateway.authz.narrow.conjoin import conjoin_predicate
 from gateway.authz.narrow.draft import Pass
-from gateway.authz.narrow.supported import impose_order, is_aggregated
+from gateway.authz.narrow.full_text import impose_order
 from gateway.authz.narrow.variables import fill_variables
+from gateway.authz.narrow.walk import is_aggregated
 from gateway.j1ql import parse
 from proof.agreement import outcomes
 from proof.cases import Case

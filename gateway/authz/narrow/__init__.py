@@ -23,8 +23,10 @@ from gateway.authz.capabilities import Mode
 from gateway.authz.narrow.columns import add_hidden_columns
 from gateway.authz.narrow.conjoin import conjoin_predicate
 from gateway.authz.narrow.draft import Binding, Draft, NotNarrowed, Pass
+from gateway.authz.narrow.full_text import impose_order, is_full_text
+from gateway.authz.narrow.names import Names
 from gateway.authz.narrow.relationships import narrow_relationships
-from gateway.authz.narrow.supported import impose_order, is_full_text, refuse_unsupported
+from gateway.authz.narrow.supported import refuse_unsupported
 from gateway.authz.narrow.variables import fill_variables
 from gateway.authz.outcome import HiddenObject
 from gateway.j1ql import Limits, parse, render, tree
@@ -60,7 +62,7 @@ def narrow(text: str, binding: Binding, limits: Limits | None = None, passes: tu
     `passes` is for the tests that leave one out.
     """
     query = parse(text, limits=limits or Limits())
-    draft = Draft(query, binding, text, _fresh(text))
+    draft = Draft(query, Names.of(query), binding, text, _fresh(text))
     for apply in passes:
         draft = apply(draft)
     items = query.returns if isinstance(query.returns, tuple) else ()

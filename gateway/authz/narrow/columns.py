@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.authz.capabilities import Mode
-from gateway.authz.narrow.draft import Draft, Place, visited
-from gateway.authz.narrow.names import Names
+from gateway.authz.narrow.draft import Draft
 from gateway.authz.narrow.predicate import properties, property_path
-from gateway.authz.narrow.supported import is_aggregated
+from gateway.authz.narrow.walk import Place, is_aggregated, visited
 from gateway.authz.outcome import HiddenObject
 from gateway.j1ql import tree
 
@@ -36,7 +35,7 @@ def add_hidden_columns(draft: Draft) -> Draft:
 class _Columns:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._names = Names.of(draft.query)
+        self._names = draft.names
         self._wanted = tuple(dict.fromkeys(["_id", *properties(draft.binding.predicate)]))
         self.invented = draft.invented
         self.items: list[tree.Item] = []

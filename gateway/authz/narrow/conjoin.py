@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.authz.narrow.draft import Draft, Place, visited
+from gateway.authz.narrow.draft import Draft
 from gateway.authz.narrow.predicate import all_of, conditions
+from gateway.authz.narrow.walk import Place, visited
 from gateway.j1ql import tree
 
 
@@ -25,8 +26,9 @@ def _conjoined(query: tree.Query, narrowing: tuple[tree.Condition, ...]) -> tree
         return replace(each, where=all_of(*conditions) if conditions else None)
 
     query = visited(query, selector)
-    where = None if query.where is None else _in_subqueries(query.where, narrowing)
-    return replace(query, where=where)
+    if query.where is None:
+        return query
+    return replace(query, where=_in_subqueries(query.where, narrowing))
 
 
 def _in_subqueries(condition: tree.Condition, narrowing: tuple[tree.Condition, ...]) -> tree.Condition:

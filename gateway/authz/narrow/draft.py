@@ -1,12 +1,13 @@
-"""The value that goes from pass to pass, and the walk over a query that the passes share."""
+"""The value that goes from pass to pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.authz.capabilities import Capabilities, Mode
+from gateway.authz.narrow.names import Names
 from gateway.authz.outcome import HiddenObject
 from gateway.j1ql import tree
 from gateway.policy import Predicate
@@ -33,9 +34,13 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """`text` is the query as the caller wrote it; `fresh` begins the names that passes invent, and is not in it."""
+    """`text` is the query as the caller wrote it; `fresh` begins the names that passes invent, and is not in it.
+
+    `names` are those of the caller's query: a name that a pass invents stands on its part, as AS, and nowhere else.
+    """
 
     query: tree.Query
+    names: Names
     binding: Binding
     text: str
     fresh: str
@@ -45,76 +50,14 @@ class Draft:
     def name(self, number: int) -> str:
         return f"{self.fresh}{number}"
 
+    def need(self, capability: str, construct: str, at: int) -> None:
+        """Refuse a construct that rests on a capability which the upstream is not known to have."""
+        if not self.binding.capabilities.allow(capability):
+            raise NotNarrowed(
+                f"{construct} cannot be used by a key with a condition: "
+                "the upstream has not been seen to treat it in the way that is safe (see the setting graph.verified)",
+                at,
+            )
+
 
 Pass = Callable[[Draft], Draft]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a selector or step stands."""
-
-    start: bool = False
-    optional: bool = False
-    negated: bool = False
-    last: bool = False
-    after_negation: bool = False
-    """Whether a negated step comes before it in its chain. What follows one may be part of what is negated; no document
-    says."""
-
-
-SelectorVisit = Callable[[tree.Selector, Place], tree.Selector]
-StepVisit = Callable[[tree.Step, Place], "tree.Step | None"]
-
-
-def _same_step(step: tree.Step, _: Place) -> tree.Step:
-    return step
-
-
-def visited(query: tree.Query, selector: SelectorVisit, step: StepVisit = _same_step) -> tree.Query:
-    """The query with each selector and step replaced by what the visits return, in the order of the text.
-
-    A step that becomes None is dropped with its target. Subqueries are not entered.
-    """
-    start = selector(query.selector, Place(start=True))
-    return replace(query, selector=start, steps=_visited_steps(query.steps, selector, step, Place()))
-
-
-def _visited_steps(
-    steps: tuple[tree.Step | tree.Optional, ...], selector: SelectorVisit, visit: StepVisit, chain: Place
-) -> tuple[tree.Step | tree.Optional, ...]:
-    made: list[tree.Step | tree.Optional] = []
-    for number, each in enumerate(steps):
-        if isinstance(each, tree.Optional):
-            inner = _visited_steps(
-                each.steps, selector, visit, Place(optional=True, after_negation=chain.after_negation)
-            )
-            made.append(replace(each, steps=inner))
-            continue
-        last = number == len(steps) - 1
-        place = Place(optional=chain.optional, negated=each.negated, last=last, after_negation=chain.after_negation)
-        step = visit(each, place)
-        if step is not None:
-            made.append(replace(step, target=selector(step.target, place)))
-        if each.negated:
-            chain = Place(optional=chain.optional, after_negation=True)
-    return tuple(made)
-
-
-def parts(query: tree.Query) -> Iterator[tuple[tree.Selector | tree.Step | tree.Optional, Place]]:
-    """Every selector, step and optional group with its place, in the order of the text; subqueries are not entered."""
-    yield query.selector, Place(start=True)
-    yield from _parts(query.steps, optional=False)
-
-
-def _parts(
-    steps: tuple[tree.Step | tree.Optional, ...], *, optional: bool
-) -> Iterator[tuple[tree.Selector | tree.Step | tree.Optional, Place]]:
-    for number, each in enumerate(steps):
-        last = number == len(steps) - 1
-        if isinstance(each, tree.Optional):
-            yield each, Place(optional=optional, last=last)
-            yield from _parts(each.steps, optional=True)
-        else:
-            place = Place(optional=optional, negated=each.negated, last=last)
-            yield each, place
-            yield each.target, place

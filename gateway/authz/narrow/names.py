@@ -11,10 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.authz.narrow.draft import parts
+from gateway.authz.narrow.walk import parts, paths, spoken_expressions
 from gateway.j1ql import tree
-
-AGGREGATES = frozenset({"COUNT", "MIN", "MAX", "AVG", "SUM"})
 
 Part = tree.Selector | tree.Step | tree.Optional
 
@@ -91,61 +89,3 @@ def _spoken(query: tree.Query) -> Iterator[str]:
             yield path.segments[0].name
     if isinstance(query.returns, tuple):
         yield from (item.value.alias for item in query.returns if isinstance(item.value, tree.AllProperties))
-
-
-def spoken_expressions(query: tree.Query) -> Iterator[tree.Expression]:
-    """Every expression of the clauses that speak of parts by name: WHERE, RETURN, HAVING, ORDER BY."""
-    for condition in (query.where, query.having):
-        if condition is not None:
-            yield from operands(condition)
-    if isinstance(query.returns, tuple):
-        yield from (item.value for item in query.returns if not isinstance(item.value, tree.AllProperties))
-    yield from (order.value for order in query.order)
-
-
-def operands(condition: tree.Condition) -> Iterator[tree.Expression]:
-    """The expressions of a condition; those of a subquery are its own."""
-    match condition:
-        case tree.And(items=items) | tree.Or(items=items):
-            for item in items:
-                yield from operands(item)
-        case tree.Comparison(left=left, right=right):
-            yield left
-            if not isinstance(right, tree.Subquery):
-                yield from _values(right)
-        case tree.Cidr(operand=operand, network=network):
-            yield operand
-            yield network
-
-
-def _values(value: tree.Expression | tree.ValueList) -> Iterator[tree.Expression]:
-    if isinstance(value, tree.ValueList):
-        for item in value.items:
-            yield from _values(item)
-    else:
-        yield value
-
-
-def atoms(expression: tree.Expression) -> Iterator[tree.Expression]:
-    """An expression and everything in it."""
-    yield expression
-    match expression:
-        case tree.Call(arguments=arguments):
-            for argument in arguments:
-                yield from atoms(argument)
-        case tree.Arithmetic(left=left, right=right):
-            yield from atoms(left)
-            yield from atoms(right)
-        case _:
-            pass
-
-
-def paths(expression: tree.Expression) -> Iterator[tree.Path]:
-    return (atom for atom in atoms(expression) if isinstance(atom, tree.Path))
-
-
-def calls(item: tree.Item) -> frozenset[str]:
-    """The functions that a RETURN item uses, in upper case."""
-    if isinstance(item.value, tree.AllProperties):
-        return frozenset()
-    return frozenset(atom.name.upper() for atom in atoms(item.value) if isinstance(atom, tree.Call))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gateway.authz.narrow.supported import check_path, check_text
+from gateway.authz.narrow.sublanguage import check_path, check_text
 from gateway.j1ql import RESERVED_WORDS, tree
 from gateway.policy import Condition, Predicate
 

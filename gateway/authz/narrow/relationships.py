@@ -19,10 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gateway.authz.capabilities import Mode
-from gateway.authz.narrow.draft import Draft, NotNarrowed, Place, visited
-from gateway.authz.narrow.names import Names
+from gateway.authz.narrow.draft import Draft, NotNarrowed
 from gateway.authz.narrow.predicate import all_of, conditions
-from gateway.authz.narrow.supported import is_aggregated
+from gateway.authz.narrow.walk import Place, is_aggregated, visited
 from gateway.j1ql import tree
 from gateway.policy import Condition, Predicate
 
@@ -82,7 +81,7 @@ class _Strict:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._names = Names.of(draft.query)
+        self._names = draft.names
         self.invented = draft.invented
         self.parts: list[tree.Condition] = []
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gateway.authz.narrow.draft import Draft, NotNarrowed, visited
-from gateway.authz.narrow.supported import is_account_parameter
+from gateway.authz.narrow.draft import Draft, NotNarrowed
+from gateway.authz.narrow.walk import is_account_parameter, visited
 from gateway.j1ql import tree
 
 _EXACT = 2**53

@@ -1,0 +1,169 @@
+"""The walks over a query that the passes share: over its parts, and over its expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from gateway.j1ql import tree
+
+AGGREGATES = frozenset({"COUNT", "MIN", "MAX", "AVG", "SUM"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a selector or step stands."""
+
+    start: bool = False
+    optional: bool = False
+    negated: bool = False
+    last: bool = False
+    after_negation: bool = False
+    """Whether a negated step comes before it in its chain. What follows one may be part of what is negated; no document
+    says."""
+
+
+SelectorVisit = Callable[[tree.Selector, Place], tree.Selector]
+StepVisit = Callable[[tree.Step, Place], "tree.Step | None"]
+
+
+def _same_step(step: tree.Step, _: Place) -> tree.Step:
+    return step
+
+
+def visited(query: tree.Query, selector: SelectorVisit, step: StepVisit = _same_step) -> tree.Query:
+    """The query with each selector and step replaced by what the visits return, in the order of the text.
+
+    A step that becomes None is dropped with its target. Subqueries are not entered.
+    """
+    start = selector(query.selector, Place(start=True))
+    steps = _visited_steps(query.steps, selector, step, Place()) if query.steps else ()
+    return replace(query, selector=start, steps=steps)
+
+
+def _visited_steps(
+    steps: tuple[tree.Step | tree.Optional, ...], selector: SelectorVisit, visit: StepVisit, chain: Place
+) -> tuple[tree.Step | tree.Optional, ...]:
+    made: list[tree.Step | tree.Optional] = []
+    for number, each in enumerate(steps):
+        if isinstance(each, tree.Optional):
+            inner = _visited_steps(
+                each.steps, selector, visit, Place(optional=True, after_negation=chain.after_negation)
+            )
+            made.append(replace(each, steps=inner))
+            continue
+        last = number == len(steps) - 1
+        place = Place(optional=chain.optional, negated=each.negated, last=last, after_negation=chain.after_negation)
+        step = visit(each, place)
+        if step is not None:
+            target = selector(step.target, place)
+            made.append(step if target is step.target else replace(step, target=target))
+        if each.negated:
+            chain = Place(optional=chain.optional, after_negation=True)
+    return tuple(made)
+
+
+def parts(query: tree.Query) -> Iterator[tuple[tree.Selector | tree.Step | tree.Optional, Place]]:
+    """Every selector, step and optional group with its place, in the order of the text; subqueries are not entered."""
+    yield query.selector, Place(start=True)
+    yield from _parts(query.steps, optional=False)
+
+
+def _parts(
+    steps: tuple[tree.Step | tree.Optional, ...], *, optional: bool
+) -> Iterator[tuple[tree.Selector | tree.Step | tree.Optional, Place]]:
+    for number, each in enumerate(steps):
+        last = number == len(steps) - 1
+        if isinstance(each, tree.Optional):
+            yield each, Place(optional=optional, last=last)
+            yield from _parts(each.steps, optional=True)
+        else:
+            place = Place(optional=optional, negated=each.negated, last=last)
+            yield each, place
+            yield each.target, place
+
+
+def heads(head: tree.Head | None) -> Iterator[tree.Head]:
+    """What a selector looks for, and what stands in that."""
+    if head is None:
+        return
+    yield head
+    if isinstance(head, tree.Union):
+        for item in head.items:
+            yield from heads(item)
+    elif isinstance(head, tree.Smart):
+        yield from heads(head.head)
+
+
+# --- expressions ------------------------------------------------------------------------------------------------------
+
+
+def spoken_expressions(query: tree.Query) -> Iterator[tree.Expression]:
+    """Every expression of the clauses that speak of parts by name: WHERE, RETURN, HAVING, ORDER BY."""
+    for condition in (query.where, query.having):
+        if condition is not None:
+            yield from operands(condition)
+    if isinstance(query.returns, tuple):
+        yield from (item.value for item in query.returns if not isinstance(item.value, tree.AllProperties))
+    yield from (order.value for order in query.order)
+
+
+def operands(condition: tree.Condition) -> Iterator[tree.Expression]:
+    """The expressions of a condition; those of a subquery are its own."""
+    match condition:
+        case tree.And(items=items) | tree.Or(items=items):
+            for item in items:
+                yield from operands(item)
+        case tree.Comparison(left=left, right=right):
+            yield left
+            if not isinstance(right, tree.Subquery):
+                yield from _values(right)
+        case tree.Cidr(operand=operand, network=network):
+            yield operand
+            yield network
+
+
+def _values(value: tree.Expression | tree.ValueList) -> Iterator[tree.Expression]:
+    if isinstance(value, tree.ValueList):
+        for item in value.items:
+            yield from _values(item)
+    else:
+        yield value
+
+
+def atoms(expression: tree.Expression) -> Iterator[tree.Expression]:
+    """An expression and everything in it."""
+    yield expression
+    match expression:
+        case tree.Call(arguments=arguments):
+            for argument in arguments:
+                yield from atoms(argument)
+        case tree.Arithmetic(left=left, right=right):
+            yield from atoms(left)
+            yield from atoms(right)
+        case _:
+            pass
+
+
+def paths(expression: tree.Expression) -> Iterator[tree.Path]:
+    return (atom for atom in atoms(expression) if isinstance(atom, tree.Path))
+
+
+def calls(item: tree.Item) -> frozenset[str]:
+    """The functions that a RETURN item uses, in upper case."""
+    if isinstance(item.value, tree.AllProperties):
+        return frozenset()
+    return frozenset(atom.name.upper() for atom in atoms(item.value) if isinstance(atom, tree.Call))
+
+
+def is_aggregated(query: tree.Query) -> bool:
+    """Whether rows of the answer stand for groups of objects, or parts of one, so that no row is one match."""
+    if query.unique:
+        return True
+    items = query.returns if isinstance(query.returns, tuple) else ()
+    return any(calls(item) & (AGGREGATES | {"UNWIND", "MERGE"}) for item in items)
+
+
+def is_account_parameter(name: str) -> bool:
+    """`${param.x}` belongs to the account, any other `${x}` is the caller's."""
+    return name.partition(".")[0].lower() == "param"
