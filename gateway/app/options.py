@@ -77,6 +77,7 @@ def rules(settings: Settings) -> Rules:
         validated_queries=limits.validated_queries,
         job_body=limits.job_body,
         upload_body=limits.inspected_upload,
+        narrowed=limits.narrowed_characters,
         j1ql=Limits(length=limits.query_characters, tokens=limits.query_tokens, depth=limits.query_depth),
         graphql=GraphQLLimits(tokens=limits.graphql_tokens, roots=limits.graphql_roots, batch=limits.graphql_batch),
     )

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.authz.capabilities import Capabilities, Mode
-from gateway.authz.narrow import Binding, Narrowing, NotNarrowed, narrow
+from gateway.authz.narrow import Binding, Narrowing, NotNarrowed, length_of, narrow
 from gateway.authz.rules import Rules
 from gateway.authz.verify import verified
 from gateway.http1 import Reason, Refusal
@@ -21,9 +21,12 @@ from gateway.j1ql import J1QLSyntaxError, Limits, pointed
 from gateway.policy import Predicate
 
 _REMEMBERED = 1024
-"""Results held: 1 KB each for a usual policy and query, 200 KB for the largest that the default limits let through."""
+"""Results held: 1 KB each for a usual policy and query."""
 _REMEMBERED_TEXT = 4096
 """Characters of query and variables up to which a result is remembered; the longest real query has under 1,000."""
+_REMEMBERED_PRODUCT = 1_000_000
+"""Characters of query times those of P, up to which a result is remembered. A selector and its step take 8 characters
+at least, so no result has more than 130 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +41,21 @@ def proven(
 ) -> Narrowing | Refusal | Unproven:
     """What to send for a query, or why nothing is sent."""
     given = json.dumps(variables, sort_keys=True) if variables else ""
-    small = len(text) + len(given) <= _REMEMBERED_TEXT
+    small = len(text) + len(given) <= _REMEMBERED_TEXT and len(text) * length_of(predicate) <= _REMEMBERED_PRODUCT
     work = _remembered if small else _narrowed
-    return work(text, given, predicate, rules.mode, rules.capabilities, rules.j1ql)
+    return work(text, given, predicate, rules.mode, rules.capabilities, rules.j1ql, rules.narrowed)
 
 
 def _narrowed(  # noqa: PLR0913, PLR0917 - each one is part of what the result depends on
-    text: str, variables: str, predicate: Predicate, mode: Mode, capabilities: Capabilities, limits: Limits
+    text: str,
+    variables: str,
+    predicate: Predicate,
+    mode: Mode,
+    capabilities: Capabilities,
+    limits: Limits,
+    longest: int,
 ) -> Narrowing | Refusal | Unproven:
-    binding = Binding(predicate, mode, capabilities, json.loads(variables) if variables else {})
+    binding = Binding(predicate, mode, capabilities, json.loads(variables) if variables else {}, longest)
     try:
         narrowing = narrow(text, binding, limits)
     except J1QLSyntaxError as fault:

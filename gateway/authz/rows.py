@@ -13,6 +13,7 @@ platform may draw edges that no WHERE spoke of.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,7 @@ def _checked_list(envelope: _Envelope, check: Check) -> Page | Withheld:
 
 
 def _checked_table(envelope: _Envelope, check: Check) -> Page | Withheld:
+    asked_for = _asked_for(check.columns)
     rows = []
     for raw in _list.decode(envelope.data):
         cells = _cells.decode(raw)
@@ -101,15 +103,15 @@ def _checked_table(envelope: _Envelope, check: Check) -> Page | Withheld:
             return _FORBIDDEN
         if not all(_cell_visible(check, cells[name]) for name in check.whole if name in cells):
             return _FORBIDDEN
-        rows.append(_encode({name: cells[name] for name in cells if _asked_for(name, check)}))
+        rows.append(_encode({name: cells[name] for name in cells if asked_for(name)}))
     return Page(tuple(rows), envelope.cursor)
 
 
-def _asked_for(name: str, check: Check) -> bool:
-    """`u.*` is answered by one column for each property, named `u.property`."""
-    return name in check.columns or any(
-        column.endswith(".*") and name.startswith(column[:-1]) for column in check.columns
-    )
+def _asked_for(columns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Tells the cells that the caller asked for; `u.*` is answered by a column for each property, `u.property`."""
+    named = frozenset(columns)
+    prefixes = tuple(column[:-1] for column in columns if column.endswith(".*"))
+    return lambda name: name in named or name.startswith(prefixes)
 
 
 def _hidden_visible(predicate: Predicate, hidden: HiddenObject, cells: dict[str, msgspec.Raw]) -> bool:

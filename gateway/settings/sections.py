@@ -263,6 +263,8 @@ class Limits(Section):
     """Lexical tokens of a query."""
     query_depth: Count = 50
     """Nesting of a query."""
+    narrowed_characters: Count = 1_000_000
+    """Characters that a key's condition may add to a query, at all its selectors together."""
     validated_queries: Count = 250
     """Queries in one call of `/j1ql/validate`."""
     graphql_tokens: Count = 5_000

@@ -90,6 +90,21 @@ def test_the_shape_and_the_columns_are_told():
     assert narrow("FIND User RETURN TREE", REPOS).shape == "tree"
 
 
+def test_a_query_that_the_condition_would_make_too_long_is_refused():
+    """P at two selectors and twice as hidden columns: 21 characters each."""
+    query = "FIND github_repo AS r THAT HAS User AS u RETURN r.name"
+    of = REPOS.predicate
+    assert narrow(query, Binding(of, Mode.INDUCED, longest=4 * len("_type = 'github_repo'")))
+    with pytest.raises(NotNarrowed, match=r"at its 4 places .* by more than 83 characters"):
+        narrow(query, Binding(of, Mode.INDUCED, longest=83))
+
+
+def test_invented_names_are_new_and_short_whatever_the_query_holds():
+    taken = " OR ".join(f"gw{number}_ = 1 OR GWWW{'W' * number} = 1" for number in range(200))
+    sent = narrow(f"FIND User WITH {taken} AS u RETURN u.a", REPOS).text
+    assert sent.endswith("u._id AS gw200_0, u._type AS gw200_1")
+
+
 # --- laws -----------------------------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "tag.b", "my-prop", "_type"])

@@ -17,7 +17,9 @@ not know is refused.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import count
 
 from gateway.authz.capabilities import Mode
 from gateway.authz.narrow.columns import add_hidden_columns
@@ -25,13 +27,17 @@ from gateway.authz.narrow.conjoin import conjoin_predicate
 from gateway.authz.narrow.draft import Binding, Draft, NotNarrowed, Pass
 from gateway.authz.narrow.full_text import impose_order, is_full_text
 from gateway.authz.narrow.names import Names
+from gateway.authz.narrow.predicate import length_of
 from gateway.authz.narrow.relationships import narrow_relationships
 from gateway.authz.narrow.supported import refuse_unsupported
 from gateway.authz.narrow.variables import fill_variables
 from gateway.authz.outcome import HiddenObject
 from gateway.j1ql import Limits, parse, render, tree
 
-__all__ = ["PASSES", "Binding", "Mode", "Narrowing", "NotNarrowed", "narrow"]
+__all__ = ["PASSES", "Binding", "Mode", "Narrowing", "NotNarrowed", "length_of", "narrow"]
+
+
+_BEGINNING = re.compile("gw([0-9]+)_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ def narrow(text: str, binding: Binding, limits: Limits | None = None, passes: tu
     draft = Draft(query, Names.of(query), binding, text, _fresh(text))
     for apply in passes:
         draft = apply(draft)
+        _refuse_too_long(draft)
     items = query.returns if isinstance(query.returns, tuple) else ()
     return Narrowing(
         text=render(draft.query),
@@ -74,6 +81,16 @@ def narrow(text: str, binding: Binding, limits: Limits | None = None, passes: tu
         hidden=draft.hidden,
         sort=is_full_text(query),
     )
+
+
+def _refuse_too_long(draft: Draft) -> None:
+    binding = draft.binding
+    if draft.carried * length_of(binding.predicate) > binding.longest:
+        raise NotNarrowed(
+            f"with the key's condition at its {draft.carried} places the query would grow by more than "
+            f"{binding.longest} characters; use fewer steps",
+            draft.query.selector.at,
+        )
 
 
 def _shape(query: tree.Query) -> str:
@@ -89,7 +106,8 @@ def _is_whole(item: tree.Item) -> bool:
 
 def _fresh(text: str) -> str:
     """The beginning of names that cannot meet one of the query's own, in any letter case."""
-    fresh, taken = "gw", text.lower()
-    while fresh in taken:
-        fresh += "w"
-    return fresh
+    lower = text.lower()
+    if "gw" not in lower:
+        return "gw"
+    taken = frozenset(_BEGINNING.findall(lower))  # one look at the text, however many it holds
+    return next(f"gw{number}_" for number in count() if str(number) not in taken)

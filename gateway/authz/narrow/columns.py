@@ -28,6 +28,7 @@ def add_hidden_columns(draft: Draft) -> Draft:
         draft,
         query=replace(query, returns=items + tuple(columns.items)),
         invented=columns.invented,
+        carried=draft.carried + len(columns.hidden),
         hidden=tuple(columns.hidden),
     )
 

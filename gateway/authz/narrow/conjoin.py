@@ -16,26 +16,41 @@ from gateway.j1ql import tree
 
 def conjoin_predicate(draft: Draft) -> Draft:
     narrowing = conditions(draft.binding.predicate)
-    return replace(draft, query=_conjoined(draft.query, narrowing))
+    if not narrowing:
+        return draft
+    conjoin = _Conjoin(narrowing)
+    return replace(draft, query=conjoin.query(draft.query), carried=conjoin.selectors)
 
 
-def _conjoined(query: tree.Query, narrowing: tuple[tree.Condition, ...]) -> tree.Query:
-    def selector(each: tree.Selector, _: Place) -> tree.Selector:
-        own = () if each.where is None else (_in_subqueries(each.where, narrowing),)
-        conditions = (*narrowing, *own)
-        return replace(each, where=all_of(*conditions) if conditions else None)
+class _Conjoin:
+    """`selectors` counts those that have got the predicate."""
 
-    query = visited(query, selector)
-    if query.where is None:
-        return query
-    return replace(query, where=_in_subqueries(query.where, narrowing))
+    def __init__(self, narrowing: tuple[tree.Condition, ...]) -> None:
+        self._narrowing = narrowing
+        self.selectors = 0
 
+    def query(self, query: tree.Query) -> tree.Query:
+        query = visited(query, self._selector)
+        where, having = self._clause(query.where), self._clause(query.having)
+        if where is query.where and having is query.having:
+            return query
+        return replace(query, where=where, having=having)
 
-def _in_subqueries(condition: tree.Condition, narrowing: tuple[tree.Condition, ...]) -> tree.Condition:
-    match condition:
-        case tree.And(items=items) | tree.Or(items=items):
-            return replace(condition, items=tuple(_in_subqueries(item, narrowing) for item in items))
-        case tree.Comparison(right=tree.Subquery(query=query) as subquery):
-            return replace(condition, right=replace(subquery, query=_conjoined(query, narrowing)))
-        case _:
-            return condition
+    def _selector(self, selector: tree.Selector, _: Place) -> tree.Selector:
+        self.selectors += 1
+        own = self._clause(selector.where)
+        return replace(selector, where=all_of(*self._narrowing) if own is None else all_of(*self._narrowing, own))
+
+    def _clause(self, condition: tree.Condition | None) -> tree.Condition | None:
+        return None if condition is None else self._in_subqueries(condition)
+
+    def _in_subqueries(self, condition: tree.Condition) -> tree.Condition:
+        match condition:
+            case tree.And(items=items) | tree.Or(items=items):
+                narrowed = tuple(map(self._in_subqueries, items))
+                same = all(new is old for new, old in zip(narrowed, items, strict=True))
+                return condition if same else replace(condition, items=narrowed)
+            case tree.Comparison(right=tree.Subquery(query=query) as subquery):
+                return replace(condition, right=replace(subquery, query=self.query(query)))
+            case _:
+                return condition

@@ -30,6 +30,9 @@ class Binding:
     mode: Mode = Mode.STRICT
     capabilities: Capabilities = field(default_factory=Capabilities)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    longest: int = 1_000_000
+    """Characters that P may take in the text that is sent, all its places together: a short query of many steps would
+    make a hundred megabytes of it with the largest policy. Real ones have 10 steps, real policies 200 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Draft:
     text: str
     fresh: str
     invented: int = 0
+    carried: int = 0
+    """How often P stands in the query, its properties as hidden columns counted alike."""
     hidden: tuple[HiddenObject, ...] = ()
 
     def name(self, number: int) -> str:

@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from gateway.authz.narrow.sublanguage import check_path, check_text
-from gateway.j1ql import RESERVED_WORDS, tree
+from gateway.j1ql import RESERVED_WORDS, render_condition, tree
 from gateway.policy import Condition, Predicate
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
+@lru_cache(256)
 def conditions(predicate: Predicate, alias: str | None = None) -> tuple[tree.Condition, ...]:
     """P as a list to be conjoined: one of the allows, and the negation of each of the denies."""
     return tuple(_conditions(predicate, alias))
+
+
+@lru_cache(256)
+def length_of(predicate: Predicate) -> int:
+    """Characters of P as it stands in a query."""
+    return sum(len(render_condition(condition)) for condition in conditions(predicate))
 
 
 def all_of(*items: tree.Condition) -> tree.Condition:

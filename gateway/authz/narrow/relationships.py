@@ -50,7 +50,8 @@ def narrow_relationships(draft: Draft) -> Draft:
             query.selector.at,
         )
     where = all_of(*pass_.parts, *([query.where] if query.where is not None else []))
-    return replace(draft, query=replace(query, where=where), invented=pass_.invented)
+    carried = draft.carried + len(pass_.parts)
+    return replace(draft, query=replace(query, where=where), invented=pass_.invented, carried=carried)
 
 
 def verb_decides(predicate: Predicate, verb: str) -> bool | None:
@@ -162,7 +163,7 @@ def _in_subquery(query: tree.Query) -> bool:
 
 
 def _all_conditions(query: tree.Query) -> list[tree.Condition]:
-    found = [query.where] if query.where is not None else []
+    found = [condition for condition in (query.where, query.having) if condition is not None]
 
     def selector(each: tree.Selector, _: Place) -> tree.Selector:
         if each.where is not None:

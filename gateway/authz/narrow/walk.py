@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from gateway.j1ql import tree
 
 AGGREGATES = frozenset({"COUNT", "MIN", "MAX", "AVG", "SUM"})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a selector or step stands."""
 
     start: bool = False
