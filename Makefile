@@ -14,7 +14,7 @@ help:
 	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
 	@echo "make test     install what the tests need, and run all of them   (ARGS='tests/policy -x')"
 	@echo "make check    lint, format, types, layers"
-	@echo "make bench    requests per second and CPU per request, side by side"
+	@echo "make bench    what narrowing a query costs; requests per second and CPU per request, side by side"
 	@echo "make prove    the laws again, with 10^7 cases, or GATEWAY_PROOF_SECONDS=600 make prove"
 	@echo "make install  only install   |   make fmt  format   |   make lock  renew the lock files (needs uv)"
 
@@ -31,6 +31,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.runtime
+	$(BIN)/python loadtests/narrowing.py
 	$(BIN)/python loadtests/bench.py $(ARGS)
 
 prove: export GATEWAY_PROOF_CASES ?= 10000000

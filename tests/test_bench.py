@@ -1,4 +1,4 @@
-"""`make bench` runs, and tells each case in a line."""
+"""The parts of `make bench` run, and tell each case in a line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCH = Path(__file__).parents[1] / "loadtests" / "bench.py"
+LOADTESTS = Path(__file__).parents[1] / "loadtests"
 
 
 def test_the_benchmark_runs_every_case_through_a_real_gateway():
-    command = [sys.executable, BENCH, "--seconds", "0.2", "--connections", "2"]
+    command = [sys.executable, LOADTESTS / "bench.py", "--seconds", "0.2", "--connections", "2"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert said.returncode == 0, said.stdout + said.stderr
     _, _, *rows = said.stdout.splitlines()
     assert [row[:14].strip() for row in rows] == ["direct", "plain proxy", "passed on", "narrowed"]
     assert all(int(row[14:].split()[0]) > 0 for row in rows)
+
+
+def test_narrowing_is_timed_for_each_policy_and_mode(tmp_path):
+    file = tmp_path / "queries.jsonl"
+    file.write_text(
+        '{"query": "FIND User"}\n{"query": "FIND *"}\n{"query": "FIND User THAT !HAS Host"}\n{"query": "FIND"}\n'
+    )
+    command = [sys.executable, LOADTESTS / "narrowing.py", "--queries", file]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+    head, _, *rows = said.splitlines()
+    assert head.startswith("4 queries")
+    assert [row[:32].split()[-2:] for row in rows] == [["strict", "2"], ["induced", "3"]] * 2

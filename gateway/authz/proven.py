@@ -1,7 +1,8 @@
 """A query narrowed, and the narrowed text proven; what was done for a query is remembered.
 
 What is remembered depends on everything that the result depends on: text, variables, predicate, mode, capabilities,
-limits. Measured on the 1,384 real queries: 150 µs the first time, 2 µs when seen before.
+limits. Measured by loadtests/narrowing.py on 1,384 real queries, the median: 110 µs the first time with a condition of
+one value, 160 µs with two ALLOWs and a DENY, 2 µs when seen before.
 """
 
 from __future__ import annotations
