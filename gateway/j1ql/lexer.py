@@ -78,6 +78,7 @@ _UNREADABLE = (
     ("'", "this string is never closed"),
     ('"', "this string is never closed"),
     ("/*", "this comment is never closed"),
+    ("//", "`//` begins no comment: a comment is `/* … */`"),
     ("/", "this regex is empty or never closed"),
     ("[]", "expected a property name in the brackets"),
     ("[", "this bracket is never closed"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.j1ql.expressions import alias, expression, integer
+from gateway.j1ql.expressions import RESERVED_COLUMNS, alias, expression, integer
 from gateway.j1ql.lexer import Tokens
 from gateway.j1ql.tree import AllProperties, Expression, Item, Order, Tree, Window
 
@@ -20,7 +20,7 @@ def returns(t: Tokens) -> tuple[Item, ...] | Tree | None:
 
 
 def _item(t: Tokens) -> Item:
-    """item = ( name "." "*" | expression ) [ AS ( alias | string ) ] ;"""
+    """item = ( name "." "*" | expression ) [ AS ( column | string ) ] ;   column = name, but no keyword or aggregate ;"""
     at = t.next.at
     value: Expression | AllProperties
     if t.check("name") and t.peek(1).kind == "." and t.peek(2).kind == "*":
@@ -33,7 +33,7 @@ def _item(t: Tokens) -> Item:
     if t.check("AS") and t.peek().kind == "string":
         t.read()
         return Item(value, source, t.read().text[1:-1], quoted=True, at=at)
-    return Item(value, source, alias(t), at=at)
+    return Item(value, source, alias(t, RESERVED_COLUMNS), at=at)
 
 
 def orders(t: Tokens) -> tuple[Order, ...]:

@@ -25,9 +25,10 @@ def check_full_text(text: tree.String, *, start: bool, draft: Draft) -> None:
     check_text(text.value, text.at)
     if not start:
         raise NotNarrowed("full-text search can only begin a query, for a key with a condition", text.at)
-    if query.unique:
-        raise NotNarrowed("full-text search does not go with UNIQUE, for a key with a condition", text.at)
-    if isinstance(query.returns, tree.Tree) and query.windows:
+    drawn = isinstance(query.returns, tree.Tree)
+    if query.unique and not drawn:
+        raise NotNarrowed("full-text search goes with UNIQUE for TREE alone, for a key with a condition", text.at)
+    if drawn and query.windows:
         raise NotNarrowed("full-text search with TREE can have no LIMIT or SKIP, for a key with a condition", text.at)
     if query.windows:
         draft.need("limit_after_where", f"full-text search with {query.windows[0].keyword}", query.windows[0].at)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gateway.authz.capabilities import Mode
 from gateway.authz.narrow.draft import Draft, NotNarrowed
 from gateway.authz.narrow.full_text import check_full_text, is_full_text
-from gateway.authz.narrow.names import Names
+from gateway.authz.narrow.names import Names, default_name
 from gateway.authz.narrow.sublanguage import check_path, check_regex, check_text
 from gateway.authz.narrow.walk import atoms, heads, is_account_parameter, operands, parts, paths, spoken_expressions
 from gateway.j1ql import tree
@@ -36,7 +37,7 @@ def refuse_unsupported(draft: Draft) -> Draft:
     columns = frozenset(item.alias for item in items if item.alias is not None)
     for expression in spoken_expressions(query):
         _check_spoken(expression, columns, draft)
-    _check_items(items, draft.names)
+    _check_items(items, draft)
     return draft
 
 
@@ -99,13 +100,18 @@ def _check_expression(expression: tree.Expression, draft: Draft) -> None:
 
 
 def _check_aliases(draft: Draft) -> None:
-    """Each name must speak of one part, in whatever letter case names are read: P may stand under it."""
+    """Each name must speak of one part, in whatever letter case names are read: P may stand under it.
+
+    It stands under the names of steps, so that selectors may be called like selectors: `Device AS device`.
+    """
+    unnamed = [(part, name) for part, _ in parts(draft.query) if part.alias is None and (name := default_name(part))]
+    verbs = {name.casefold() for part, name in unnamed if isinstance(part, tree.Step)}
+    heads = {name.casefold() for part, name in unnamed if isinstance(part, tree.Selector)}
     taken: set[str] = set()
-    others = {text.casefold() for text in draft.names.texts | draft.names.ambiguous}
     for part, _ in parts(draft.query):
         if part.alias is not None:
             name = part.alias.casefold()
-            if name in taken or name in others:
+            if name in taken or name in verbs or (name in heads and not isinstance(part, tree.Selector)):
                 raise NotNarrowed(
                     f"`{part.alias}` names another part of the query as well; choose another name", part.at
                 )
@@ -121,19 +127,38 @@ def _check_name(path: tree.Path, names: Names, columns: frozenset[str]) -> None:
         raise NotNarrowed(f"`{name}` names no part of the query, which has {known}", path.at)
 
 
-def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
-    seen = set()
+def _check_items(items: tuple[tree.Item, ...], draft: Draft) -> None:
+    steps = _names_of_steps(draft)
+    seen: dict[str, tree.Expression | tree.AllProperties] = {}
     for item in items:
-        if item.column in seen:
-            raise NotNarrowed(f"column `{item.column}` is returned twice; name one of them with AS", item.at)
-        seen.add(item.column)
+        if seen.setdefault(item.column, item.value) != item.value:
+            raise NotNarrowed(
+                f"column `{item.column}` is returned twice with different values; name one of them with AS", item.at
+            )
         if item.alias is not None:
-            check_text(item.alias, item.at)
-            if "." in item.alias:
-                raise NotNarrowed(
-                    f"column `{item.alias}` is called like a property, which ORDER BY would take it for; "
-                    "choose a name without a dot",
-                    item.at,
-                )
-        if isinstance(item.value, tree.AllProperties) and item.value.alias not in names.known:
+            _check_column(item.alias, item.at, steps)
+        if isinstance(item.value, tree.AllProperties) and item.value.alias not in draft.names.known:
             raise NotNarrowed(f"`{item.value.alias}` names no part of the query", item.at)
+
+
+def _names_of_steps(draft: Draft) -> frozenset[str]:
+    """Under which P may stand, in lower case; none in induced mode."""
+    if draft.binding.mode is not Mode.STRICT:
+        return frozenset()
+    steps = (part for part, _ in parts(draft.query) if isinstance(part, tree.Step))
+    return frozenset(name.casefold() for step in steps if (name := step.alias or default_name(step)))
+
+
+def _check_column(name: str, at: int, steps: frozenset[str]) -> None:
+    check_text(name, at)
+    if "." in name:
+        raise NotNarrowed(
+            f"column `{name}` is called like a property, which ORDER BY would take it for; choose a name without a dot",
+            at,
+        )
+    if name.casefold() in steps:
+        raise NotNarrowed(
+            f"column `{name}` is called like a relationship, of which the key's condition speaks by this name; "
+            "choose another name",
+            at,
+        )

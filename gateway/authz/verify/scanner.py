@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from gateway.authz.verify.formula import Formula, decides, joined, visible
 from gateway.authz.verify.gap import Gap
-from gateway.authz.verify.tokens import KEYWORDS, RESERVED, is_operand, is_smart, is_string, is_word
+from gateway.authz.verify.tokens import KEYWORDS, RESERVED, RESERVED_COLUMNS, is_operand, is_smart, is_string, is_word
 from gateway.policy import Predicate
 
 _COMPARISONS = frozenset("= != ~= !~= ^= !^= $= !$= > < >= <=".split())
@@ -204,12 +204,16 @@ class Scanner:
         return at
 
     def _item(self, at: int) -> int:
-        """item = TREE | comparison ( alias | AS string )"""
+        """item = TREE | comparison [ AS ( column | string ) ]"""
         if self._tokens[at] == "TREE":
             return at + 1
         at = self._comparison(at)
-        quoted = self._tokens[at] == "AS" and is_string(self._tokens[at + 1])
-        return at + 2 if quoted else self._alias(at)
+        if self._tokens[at] != "AS":
+            return at
+        column = self._tokens[at + 1]
+        if column.upper() in RESERVED_COLUMNS:
+            raise self._gap("a reserved word as a name", at)
+        return at + 2 if is_string(column) else self._name(at + 1)
 
     def _order(self, at: int) -> int:
         """order = comparison [ DESC ]"""

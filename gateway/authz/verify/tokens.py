@@ -55,7 +55,8 @@ KEYWORDS = frozenset(
     "FIND UNIQUE WITH AS THAT SOMEHOW TO WHERE RETURN TREE HAVING ORDER BY ASC DESC SKIP LIMIT AND OR "
     "TRUE FALSE UNDEFINED NULL".split()
 )
-RESERVED = KEYWORDS | frozenset("COUNT SUM AVG MIN MAX HAS RELATES FROM NOT DATE".split())
+RESERVED_COLUMNS = KEYWORDS | frozenset("COUNT SUM AVG MIN MAX".split())
+RESERVED = RESERVED_COLUMNS | frozenset("HAS RELATES FROM NOT DATE".split())
 """Keywords, and the other words that the platform's query validator does not take for names."""
 
 
