@@ -39,9 +39,10 @@ The list of the platform's own query validator, and the keywords that it forgets
 """
 
 _DATE = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2}"
+    r"(?:T[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?)?)?"
 )
+"""From a year to a fraction of a second, as the specification lists them under "Static Date Comparison"."""
 _INTEGER_DIGITS = 15
 """Whole numbers of the language count rows, hops and days; what a JSON number holds exactly is plenty."""
 

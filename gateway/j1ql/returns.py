@@ -20,7 +20,7 @@ def returns(t: Tokens) -> tuple[Item, ...] | Tree | None:
 
 
 def _item(t: Tokens) -> Item:
-    """item = ( name "." "*" | expression ) [ AS ( column | string ) ] ;   column = name, but no keyword or aggregate ;"""
+    """item = ( name "." "*" | expression ) [ AS ( column | string ) ] ;   column = name, but no aggregate ;"""
     at = t.next.at
     value: Expression | AllProperties
     if t.check("name") and t.peek(1).kind == "." and t.peek(2).kind == "*":

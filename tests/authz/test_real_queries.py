@@ -121,9 +121,7 @@ def constructs(read: tree.Query) -> Iterator[str]:
     each = [head for part in found if isinstance(part, tree.Selector) for head in heads(part.head)]
     has = {
         "no step": not steps,
-        "steps, all plain": bool(steps)
-        and not any(step.negated or step.somehow for step in steps)
-        and not any(isinstance(part, tree.Optional) for part, _ in found),
+        "plain steps": bool(steps) and not groups and not any(step.negated or step.somehow for step in steps),
         "negated step": any(step.negated for step in steps),
         "optional group": groups,
         "SOMEHOW": any(step.somehow for step in steps),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.j1ql import RESERVED_WORDS, J1QLSyntaxError, parse, render, render_expression, tree
 from gateway.j1ql.expressions import FUNCTIONS, UNITS
 from gateway.j1ql.lexer import COMPARISONS, KEYWORDS, LITERALS, Tokens
+from second_reading.reading import read
 
 # --- random trees, in the shapes that the parser makes ------------------------------------------------------------
 
@@ -32,6 +33,8 @@ def paths(rest=1):
     return st.builds(lambda head, tail: tree.Path((head, *tail)), first, tails)
 
 
+DATES = ("2019", "2019-10", "2019-10-30", "2019-10-30T10Z", "2019-10-30T10:00:00Z", "2019-10-30T10:00:00.123+02:00")
+
 literals = st.one_of(
     st.builds(tree.String, strings),
     st.builds(tree.Number, st.from_regex(r"-?[0-9]{1,3}(\.[0-9]{1,2})?", fullmatch=True)),
@@ -40,7 +43,7 @@ literals = st.one_of(
     st.builds(tree.Parameter, st.from_regex(r"[a-z_][a-z0-9_.-]{0,5}", fullmatch=True)),
     st.builds(tree.Now),
     st.builds(tree.Now, st.integers(-999, 999).filter(bool), st.sampled_from(sorted(UNITS))),
-    st.builds(tree.Date, st.sampled_from(["2019-10-30", "2019-10-30T10:00:00Z", "2019-10-30T10:00:00.123+02:00"])),
+    st.builds(tree.Date, st.sampled_from(DATES)),
 )
 regexes = st.builds(
     tree.Regex,
@@ -226,8 +229,9 @@ def cases(draw):
 
 
 @given(cases())
-def test_what_is_printed_reads_back_as_the_same_tree(case):
+def test_what_is_printed_reads_back_as_the_same_tree_also_by_a_second_grammar(case):
     assert parse(case.text) == case.query
+    assert read(case.text) == case.query
 
 
 @given(cases(), st.data())
@@ -241,7 +245,9 @@ def test_comments_between_tokens_change_nothing(case, data):
     pieces = [case.text[start:end] for start, end in pairwise((*ends, len(case.text)))]
     # A property that begins with a digit must follow its dot at once.
     commented = [piece + ("" if piece.endswith(".") else comment) for piece, comment in zip(pieces, drawn, strict=True)]
-    assert parse("".join(commented)) == case.query
+    text = "".join(commented)
+    assert parse(text) == case.query
+    assert read(text) == case.query
 
 
 @given(cases(), st.sampled_from([str.lower, str.title]))
@@ -256,6 +262,7 @@ def test_the_case_of_keywords_changes_nothing(case, respelt):
             text = text[: token.at] + respelt(token.text) + text[token.end :]
         previous = token.kind
     assert parse(text) == case.query
+    assert read(text) == case.query
 
 
 words_and_signs = (*sorted(KEYWORDS), *sorted(COMPARISONS), *"+-*/%^()|,.?!#'\"[]{}$\\;", "<<", ">>", ")?", "/*", "*/")
