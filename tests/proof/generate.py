@@ -81,15 +81,15 @@ def _for_policy(mode: Mode, wanted: Iterable[str | None]) -> frozenset[str]:
 
 def _question(chance: Chance, verbs: tuple[str, ...], constructs: set[str]) -> Question:
     text, variables = query(chance, verbs)
-    dialect = _dialect(chance)
+    dialect = dialect_of(chance)
     made = frozenset(chance.made | constructs | set(_unusual(dialect)))
-    return Question(text, variables, _capabilities(chance, dialect), dialect, made)
+    return Question(text, variables, capabilities_of(chance, dialect), dialect, made)
 
 
 _SWITCHES = {each.name: getattr(PLAINEST, each.name) for each in fields(Dialect)}
 
 
-def _dialect(chance: Chance) -> Dialect:
+def dialect_of(chance: Chance) -> Dialect:
     """Most switches as by default, so that each one is met alone and in company."""
     if chance.yes(0.25):
         return PLAINEST
@@ -108,7 +108,7 @@ def _unusual(dialect: Dialect) -> Iterator[str]:
             yield f"dialect: {name}={value}"
 
 
-def _capabilities(chance: Chance, dialect: Dialect) -> Capabilities:
+def capabilities_of(chance: Chance, dialect: Dialect) -> Capabilities:
     """What probes of an upstream could have found out about this dialect."""
     holds = {
         "optional_is_union": dialect.optional_group is OptionalGroup.UNION and dialect.unmatched is Unmatched.UNDEFINED,
