@@ -113,6 +113,9 @@ class Serving:
 
     dialect: Dialect = PLAINEST
     partitions: tuple[int, ...] = ()
+    walk: int = 0
+    """Objects of the graph that a page of a list walks over, if any: how many rows it has tells how many of them did
+    not match. Lists in an order of their own, or with SKIP or LIMIT, are cut by rows all the same."""
     estimates: bool = False
     """`totalCount` is a guess: the size of the graph."""
     unknown_names_fail: bool = False
@@ -141,12 +144,24 @@ def answer(  # noqa: PLR0913
     result = _result(call, Graph() if call.dry_run else graph, account, now, serving)
     if result.type == "tree":
         return {"type": "tree", "data": result.data, "totalCount": len(result.data["vertices"])}
-    end = offset + serving.size(number, page)
+    if serving.walk and result.type == "list" and _is_in_the_order_of_the_graph(call.query):
+        walked = [entity.id for entity in graph.entities]
+        end, length = offset + serving.walk, len(walked)
+        met = frozenset(walked[offset:end])
+        rows = [row for row in result.data if row["id"] in met]
+    else:
+        end, length = offset + serving.size(number, page), len(result.data)
+        rows = result.data[offset:end]
     total = len(graph) if serving.estimates else len(result.data)
-    body: dict[str, Any] = {"type": result.type, "data": result.data[offset:end], "totalCount": total}
-    if end < len(result.data):
+    body: dict[str, Any] = {"type": result.type, "data": rows, "totalCount": total}
+    if end < length:
         body["cursor"] = _cursor(call, number + 1, end)
     return body
+
+
+def _is_in_the_order_of_the_graph(text: str) -> bool:
+    query = parse(text)
+    return not (query.order or query.windows)
 
 
 def _result(call: QueryCall, graph: Graph, account: Account, now: int, serving: Serving) -> Result:
