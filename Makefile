@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 ARGS ?=
 
-.PHONY: help demo test check bench prove install fmt lock redis
+.PHONY: help demo test check bench prove fuzz install fmt lock redis
 
 help:
 	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
@@ -16,6 +16,7 @@ help:
 	@echo "make check    lint, format, types, layers"
 	@echo "make bench    what narrowing a query costs; requests per second and CPU per request, side by side"
 	@echo "make prove    the laws again, with 10^7 cases, or GATEWAY_PROOF_SECONDS=600 make prove"
+	@echo "make fuzz     inputs that a fuzzer makes up, for GATEWAY_FUZZ_SECONDS=60 a target   (ARGS='scanner')"
 	@echo "make install  only install   |   make fmt  format   |   make lock  renew the lock files (needs uv)"
 
 demo: $(VENV)/.runtime
@@ -38,6 +39,9 @@ prove: export GATEWAY_PROOF_CASES ?= 10000000
 prove: $(VENV)/.dev redis
 	$(BIN)/pytest -n 2 tests/proof --timeout=0 $(ARGS)
 	$(BIN)/pytest -n 2 -m hypothesis --hypothesis-profile=prove --timeout=0 $(ARGS)
+
+fuzz: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
 
 install: $(VENV)/.runtime
 

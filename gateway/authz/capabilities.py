@@ -44,6 +44,8 @@ class Capabilities:
     """A5: LIMIT and SKIP count what WHERE has left."""
     where_before_aggregates: State = State.UNWITNESSED
     """A6: aggregates and UNIQUE see what WHERE has left."""
+    paths_are_matches: State = State.UNWITNESSED
+    """A17: two relationships between the same two entities make two matches, each with its own."""
     smart_class_binds: State = State.UNWITNESSED
     """A7: WITH after a smart class restricts the whole of what the class stands for."""
     full_text_binds: State = State.UNWITNESSED
@@ -63,5 +65,7 @@ class Capabilities:
 
 CAPABILITIES = tuple(field.name for field in fields(Capabilities))
 
-TRUSTED = frozenset({"negation_binds", "where_before_aggregates", "full_text_binds", "cells_hold_lists"})
+TRUSTED = frozenset(
+    {"negation_binds", "where_before_aggregates", "paths_are_matches", "full_text_binds", "cells_hold_lists"}
+)
 """Documented by the platform or used in the queries it ships, so that they are answered before a probe has spoken."""

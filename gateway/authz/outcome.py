@@ -60,7 +60,8 @@ class Check:
     `shape` is the `type` that the answer must have: `list`, `table` or `tree`. `columns` are the columns of a table
     that the caller asked for, `whole` those of them that hold whole objects, `hidden` those that narrowing added
     (none to tables of aggregates). `strict`: relationships must satisfy the predicate as well. `sort`: the order of a
-    tree tells of hidden objects, so it is made anew. `page` is the number of rows a page is filled to. `seal` binds
+    tree tells of hidden objects, so it is made anew. `connected`: in a tree, each entity is at the end of a
+    relationship. `page` is the number of rows a page is filled to. `seal` binds
     cursors: a digest of key, predicate, mode, query, variables and flags; `cursor` is the caller's own, still sealed.
     """
 
@@ -76,6 +77,7 @@ class Check:
     whole: tuple[str, ...] = ()
     strict: bool = True
     sort: bool = False
+    connected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

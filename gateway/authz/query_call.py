@@ -21,7 +21,7 @@ from gateway.authz.proven import Unproven, proven
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
-from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Predicate, Refused, decide
+from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Predicate, Refused, decide, is_verb
 from gateway.strict_json import StrictJSONError, loads
 
 GET_PARAMETER = "parameters:GetParameter"
@@ -173,6 +173,7 @@ def _conditioned(
         whole=narrowing.whole,
         strict=rules.mode is Mode.STRICT,
         sort=narrowing.sort,
+        connected=narrowing.connected,
     )
     return Forward(Upstream.J1QL, "POST", "", "", None, check, grounds, rules.mode)
 
@@ -186,8 +187,7 @@ _DENIED_RELATIONSHIPS = Refusal(
 
 def _denies_relationships(predicate: Predicate) -> bool:
     """Whether a DENY names a verb, which is a relationship's `_class`, in capitals; DENY would not win (G1)."""
-    names = (dict(condition.equals).get("_class", ()) for condition in predicate.denies)
-    return any(value.isupper() for values in names for value in values)
+    return any(is_verb(value) for condition in predicate.denies for value in dict(condition.equals).get("_class", ()))
 
 
 def _argument_refused(body: dict[str, Any]) -> Refusal | None:

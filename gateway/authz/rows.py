@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -45,6 +46,9 @@ class _Envelope(msgspec.Struct):
     cursor: str | None = None
 
 
+_NO_VALUE = msgspec.Raw()
+
+
 class _Object(msgspec.Struct, rename="camel"):
     """An entity or a relationship as answers write it."""
 
@@ -56,6 +60,21 @@ class _Object(msgspec.Struct, rename="camel"):
     to_vertex_id: str | None = None
 
 
+class _Known(_Object, rename="camel", forbid_unknown_fields=True):
+    """An object that has no other members."""
+
+
+class _Members(msgspec.Struct, rename="camel", omit_defaults=True):
+    """The members of an object as they came, and no other: the score of a hit, for one, tells of hidden ones."""
+
+    id: msgspec.Raw = _NO_VALUE
+    entity: msgspec.Raw = _NO_VALUE
+    relationship: msgspec.Raw = _NO_VALUE
+    properties: msgspec.Raw = _NO_VALUE
+    from_vertex_id: msgspec.Raw = _NO_VALUE
+    to_vertex_id: msgspec.Raw = _NO_VALUE
+
+
 class _Tree(msgspec.Struct):
     vertices: list[msgspec.Raw]
     edges: list[msgspec.Raw]
@@ -64,6 +83,8 @@ class _Tree(msgspec.Struct):
 _envelope = msgspec.json.Decoder(_Envelope)
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _object = msgspec.json.Decoder(_Object)
+_known = msgspec.json.Decoder(_Known)
+_members = msgspec.json.Decoder(_Members)
 _tree = msgspec.json.Decoder(_Tree)
 _cells = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
@@ -74,24 +95,34 @@ _FORBIDDEN = Withheld("an object does not satisfy the predicate", violation=True
 def checked(body: bytes, check: Check) -> Page | Withheld:
     """The rows of an upstream's answer, or why none of it may be passed on. A tree is one row."""
     try:
+        body.decode()  # what is not read below is passed on as it came
         envelope = _envelope.decode(body)
         if envelope.type != check.shape:
             return Withheld(f"the answer is not a {check.shape}", violation=False)
         return _SHAPES[check.shape](envelope, check)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the last one is told of nesting
         return Withheld("the answer has an unknown shape", violation=False)
 
 
 def _checked_list(envelope: _Envelope, check: Check) -> Page | Withheld:
-    rows = _list.decode(envelope.data)
+    rows = []
     names = _names(check.predicate)
-    for raw in rows:
-        row = _object.decode(raw)
-        if row.entity is None:
+    for raw in _list.decode(envelope.data):
+        row, passed = _read(raw)
+        if not _is_entity(row):
             return Withheld("a row is no entity", violation=False)
         if not _visible(check.predicate, names, row.entity, row.properties):
             return _FORBIDDEN
-    return Page(tuple(bytes(raw) for raw in rows), envelope.cursor)
+        rows.append(bytes(passed))
+    return Page(tuple(rows), envelope.cursor)
+
+
+def _read(raw: msgspec.Raw) -> tuple[_Object, msgspec.Raw]:
+    """An object, and what is passed on of it: its own bytes, but for members that are not known."""
+    try:
+        return _known.decode(raw), raw
+    except msgspec.ValidationError:
+        return _object.decode(raw), msgspec.Raw(_encode(_members.decode(raw)))
 
 
 def _checked_table(envelope: _Envelope, check: Check) -> Page | Withheld:
@@ -101,8 +132,11 @@ def _checked_table(envelope: _Envelope, check: Check) -> Page | Withheld:
         cells = _cells.decode(raw)
         if not all(_hidden_visible(check.predicate, hidden, cells) for hidden in check.hidden):
             return _FORBIDDEN
-        if not all(_cell_visible(check, cells[name]) for name in check.whole if name in cells):
-            return _FORBIDDEN
+        for name in check.whole:
+            if name in cells and (cell := _visible_cell(check, cells[name])) is not None:
+                cells[name] = cell
+            elif name in cells:
+                return _FORBIDDEN
         rows.append(_encode({name: cells[name] for name in cells if asked_for(name)}))
     return Page(tuple(rows), envelope.cursor)
 
@@ -138,60 +172,68 @@ def _joined(cell: object, wanted: tuple[str, ...]) -> bool:
     return isinstance(cell, str) and any(f",{value}," in f",{cell}," for value in wanted)
 
 
-def _cell_visible(check: Check, cell: msgspec.Raw) -> bool:
-    """A whole object in a cell; None is the unmatched alias of an optional group."""
+def _visible_cell(check: Check, cell: msgspec.Raw) -> msgspec.Raw | None:
+    """A whole object in a cell, if it may be seen; null is the unmatched alias of an optional group."""
     if bytes(cell) == b"null":
-        return True
-    found = _object.decode(cell)
+        return cell
+    found, passed = _read(cell)
     names = _names(check.predicate)
-    if found.entity is not None:
-        return _visible(check.predicate, names, found.entity, found.properties)
-    if found.relationship is not None:
-        return not check.strict or _visible(check.predicate, names, found.relationship, found.properties)
-    return False
+    if _is_entity(found):
+        return passed if _visible(check.predicate, names, found.entity, found.properties) else None
+    if not _is_relationship(found):
+        return None
+    shown = not check.strict or _visible(check.predicate, names, found.relationship, found.properties)
+    return passed if shown else None
 
 
 def _checked_tree(envelope: _Envelope, check: Check) -> Page | Withheld:
     tree = _tree.decode(envelope.data)
     names = _names(check.predicate)
-    seen = set()
+    vertices: dict[str, msgspec.Raw] = {}
     for raw in tree.vertices:
-        vertex = _object.decode(raw)
-        if vertex.entity is None or vertex.id is None:
+        vertex, passed = _read(raw)
+        if not _is_entity(vertex) or vertex.id is None:
             return Withheld("a vertex is no entity", violation=False)
         if not _visible(check.predicate, names, vertex.entity, vertex.properties):
             return _FORBIDDEN
-        seen.add(vertex.id)
-    edges = []
+        vertices[vertex.id] = passed
+    edges: list[tuple[str, msgspec.Raw]] = []
+    ends: set[str | None] = set()
     for raw in tree.edges:
-        edge = _object.decode(raw)
-        if edge.relationship is None:
+        edge, passed = _read(raw)
+        if not _is_relationship(edge):
             return Withheld("an edge is no relationship", violation=False)
-        ends_visible = edge.from_vertex_id in seen and edge.to_vertex_id in seen
-        if check.strict:
-            if ends_visible and _visible(check.predicate, names, edge.relationship, edge.properties):
-                edges.append(raw)
-        elif ends_visible:
-            edges.append(raw)
-        else:
+        both = {edge.from_vertex_id, edge.to_vertex_id}
+        if vertices.keys() >= both and (
+            not check.strict or _visible(check.predicate, names, edge.relationship, edge.properties)
+        ):
+            edges.append((edge.id or "", passed))
+            ends |= both
+        elif not check.strict:
             return _FORBIDDEN
+    if check.strict and check.connected and not ends >= vertices.keys():
+        return _FORBIDDEN  # it is there for a relationship that may not be seen
     if check.sort:
-        tree.vertices.sort(key=_id)
-        edges.sort(key=_id)
-    return Page((_encode(_Tree(tree.vertices, edges)),), None)
-
-
-def _id(raw: msgspec.Raw) -> str:
-    return _object.decode(raw).id or ""
+        vertices = dict(sorted(vertices.items()))
+        edges.sort(key=itemgetter(0))
+    return Page((_encode(_Tree([*vertices.values()], [passed for _, passed in edges])),), None)
 
 
 _SHAPES = {"list": _checked_list, "table": _checked_table, "tree": _checked_tree}
 
 
+def _is_entity(found: _Object) -> bool:
+    return found.entity is not None and found.relationship is None
+
+
+def _is_relationship(found: _Object) -> bool:
+    return found.relationship is not None and found.entity is None
+
+
 def _visible(
-    predicate: Predicate, names: frozenset[str], metadata: dict[str, Any], properties: dict[str, Any] | None
+    predicate: Predicate, names: frozenset[str], metadata: dict[str, Any] | None, properties: dict[str, Any] | None
 ) -> bool:
-    if metadata.get("_deleted") is True:
+    if metadata is None or metadata.get("_deleted") is True:
         return False
     values = _values(metadata, properties or {}, names)
     return values is not None and _holds(predicate, values)

@@ -17,7 +17,7 @@ from gateway.policy.model import (
     Verdict,
 )
 from gateway.policy.parse import DEFAULT_OPTIONS, METADATA, PolicyError, PolicyOptions, parse
-from gateway.policy.supported import ACTIONS, RESOURCE_TYPES
+from gateway.policy.supported import ACTIONS, RESOURCE_TYPES, is_verb
 
 __all__ = [
     "ACTIONS",
@@ -41,6 +41,7 @@ __all__ = [
     "decide",
     "decide_unknown",
     "decide_whole_graph",
+    "is_verb",
     "lint",
     "parse",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.policy.model import ANY, READ_GRAPH, Condition, Effect, Policy, Statement
-from gateway.policy.supported import ACTIONS, resource_type
+from gateway.policy.supported import ACTIONS, is_verb, resource_type
 
 
 def lint(policy: Policy) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def _statement_remarks(statement: Statement) -> Iterator[str]:
 def _relationships(statement: Statement, condition: Condition) -> Iterator[str]:
     """A relationship has a `_type` and a `_class` of its own, and its `_class` is its verb, in capitals."""
     equals = dict(condition.equals)
-    verbs = [value for value in equals.get("_class", ()) if value.isupper()]
+    verbs = [value for value in equals.get("_class", ()) if is_verb(value)]
     if statement.effect is Effect.DENY and verbs:
         yield f"{statement.id}: denies relationships under `strict` only; `induced` shows all between visible entities"
     if statement.effect is Effect.ALLOW and ("_type" in equals or ("_class" in equals and not verbs)):

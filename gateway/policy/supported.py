@@ -40,6 +40,15 @@ RESOURCE_TYPES = (
 """What stands before the first `:` of a resource. No action is about `api` or `powerup` yet."""
 
 
+ENTITIES_IN_CAPITALS = frozenset({"PR"})
+"""Classes of entities that are spelt like a verb (JupiterOne documentation, "JupiterOne Data Model")."""
+
+
+def is_verb(value: str) -> bool:
+    """Whether a `_class` is that of relationships: their verb, in capitals; classes of entities are in TitleCase."""
+    return value.isupper() and value not in ENTITIES_IN_CAPITALS
+
+
 def resource_type(resource: str) -> str:
     """`parameter` for `parameter:a:b`: the id begins after the first colon and may hold more of them."""
     return resource.partition(":")[0]

@@ -90,6 +90,23 @@ def test_the_shape_and_the_columns_are_told():
     assert narrow("FIND User RETURN TREE", REPOS).shape == "tree"
 
 
+def test_all_properties_are_one_column_however_they_are_spelt():
+    assert narrow("FIND User RETURN User . *, User.a AS b", REPOS).columns == ("User.*", "b")
+
+
+@pytest.mark.parametrize(
+    ("query", "connected"),
+    [
+        ("FIND User RETURN TREE", False),
+        ("FIND User THAT HAS Device RETURN TREE", True),
+        ("FIND User THAT HAS Device THAT !IS Host RETURN TREE", False),
+        ("FIND User THAT HAS Device (THAT IS Host)? RETURN TREE", False),
+    ],
+)
+def test_where_each_entity_must_be_at_the_end_of_a_relationship(query, connected):
+    assert narrow(query, Binding(predicate('{"allow": [{"_class": ["User", "HAS", "IS"]}]}'))).connected is connected
+
+
 def test_a_query_that_the_condition_would_make_too_long_is_refused():
     """P at two selectors and twice as hidden columns: 21 characters each."""
     query = "FIND github_repo AS r THAT HAS User AS u RETURN r.name"

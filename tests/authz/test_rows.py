@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -267,3 +268,45 @@ def test_a_hidden_cell_may_hold_a_list_as_joined_text(cell, passes):
     hidden = (HiddenObject((("gw0", "_id"), ("gw1", "env"))),)
     result = checked(answer({"gw0": "1", "gw1": cell}, shape="table"), check(predicate, shape="table", hidden=hidden))
     assert isinstance(result, Page) is passes
+
+
+# --- what an attack came upon
+
+
+def test_a_member_that_is_not_known_is_not_passed_on():
+    own = '{"id": "v1", "entity": {"_type": ["github_repo"]}, "properties": {"n": 1.50}}'
+    scored = own.replace("{", '{"score": 0.25, "more": [{"id": 2}], ', 1)
+    assert checked(f'{{"type":"list","data":[{own},{scored}]}}'.encode(), check()).rows == (
+        own.encode(),
+        b'{"id":"v1","entity":{"_type": ["github_repo"]},"properties":{"n": 1.50}}',
+    )
+    cell = checked(
+        answer({"r": row(score=1)}, shape="table"), replace(check(shape="table", columns=["r"]), whole=("r",))
+    )
+    assert json.loads(cell.rows[0]) == {"r": row()}
+    drawn = answer(shape="tree").replace(b"[]", json.dumps({"vertices": [row(score=1)], "edges": []}).encode())
+    assert json.loads(checked(drawn, check(shape="tree")).rows[0]) == {"vertices": [row()], "edges": []}
+
+
+@pytest.mark.parametrize("shape", ["list", "tree"])
+def test_an_object_that_is_entity_and_relationship_at_once_is_neither(shape):
+    both = row(relationship={"_type": "github_repo", "secret": 1})
+    data = [both] if shape == "list" else {"vertices": [both], "edges": []}
+    body = json.dumps({"type": shape, "data": data}).encode()
+    assert isinstance(checked(body, check(shape=shape)), Withheld)
+
+
+@pytest.mark.parametrize(
+    ("edges", "shown"),
+    [
+        ([edge(1, 1, 2, open="yes")], True),
+        ([edge(1, 1, 2)], False),
+        ([], False),
+        ([edge(1, 1, 1, open="yes"), edge(2, 1, 2)], False),
+    ],
+)
+def test_an_entity_that_is_in_a_tree_for_a_hidden_relationship_is_stopped(edges, shown):
+    """Under strict, where each entity of a match is at the end of a relationship: WHERE was not honoured."""
+    vertices = [vertex(1), vertex(2)]
+    assert isinstance(tree(vertices, edges, connected=True), dict) is shown
+    assert isinstance(tree(vertices, edges), dict)

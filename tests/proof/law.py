@@ -174,6 +174,7 @@ def _check(narrowing: Narrowing, predicate: Predicate, mode: Mode) -> Check:
         whole=narrowing.whole,
         strict=mode is Mode.STRICT,
         sort=narrowing.sort,
+        connected=narrowing.connected,
     )
 
 

@@ -17,6 +17,7 @@ from gateway.authz.narrow.full_text import impose_order
 from gateway.authz.narrow.variables import fill_variables
 from gateway.authz.narrow.walk import is_aggregated
 from gateway.j1ql import parse
+from gateway.sandbox.dialect import ListCell
 from proof.agreement import outcomes
 from proof.cases import Case
 from proof.generate import QUERIES, drawn
@@ -66,9 +67,11 @@ def test_hidden_columns_that_are_left_out_let_it_through():
 def is_plain_table(case: Case) -> bool:
     """Whether each row shows all the objects that it depends on: no aggregate, negation, window or subquery.
 
-    Nor a DENY of a text with a comma, which a cell could hold as a list that is not denied.
+    Nor lists as joined text, which a text with a comma could be taken for, nor a DENY of such a text.
     """
-    if any(part in case.query for part in ("THAT !", "(FIND", "LIMIT", "SKIP")) or denies_a_comma(case):
+    if any(part in case.query for part in ("THAT !", "(FIND", "LIMIT", "SKIP")):
+        return False
+    if case.dialect.list_cell is not ListCell.LIST or denies_a_comma(case):
         return False
     query = parse(case.query)
     return isinstance(query.returns, tuple) and not is_aggregated(query) and case.capabilities.allow("cells_hold_lists")

@@ -50,6 +50,7 @@ class Narrowing:
     whole: tuple[str, ...]
     hidden: tuple[HiddenObject, ...]
     sort: bool
+    connected: bool
 
 
 PASSES: tuple[Pass, ...] = (
@@ -76,10 +77,11 @@ def narrow(text: str, binding: Binding, limits: Limits | None = None, passes: tu
     return Narrowing(
         text=render(draft.query),
         shape=_shape(query),
-        columns=tuple(item.column for item in items),
+        columns=tuple(map(_column, items)),
         whole=tuple(item.column for item in items if _is_whole(item)),
         hidden=draft.hidden,
         sort=is_full_text(query),
+        connected=_is_connected(query),
     )
 
 
@@ -97,6 +99,16 @@ def _shape(query: tree.Query) -> str:
     if query.returns is None:
         return "list"
     return "tree" if isinstance(query.returns, tree.Tree) else "table"
+
+
+def _column(item: tree.Item) -> str:
+    """As answers name it, whatever blanks stand in the query's `u . *`."""
+    return f"{item.value.alias}.*" if isinstance(item.value, tree.AllProperties) else item.column
+
+
+def _is_connected(query: tree.Query) -> bool:
+    """Whether each entity of a match is at the end of one of its relationships."""
+    return bool(query.steps) and all(isinstance(step, tree.Step) and not step.negated for step in query.steps)
 
 
 def _is_whole(item: tree.Item) -> bool:

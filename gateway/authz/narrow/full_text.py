@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gateway.authz.narrow.draft import Draft, NotNarrowed
 from gateway.authz.narrow.sublanguage import check_text
-from gateway.authz.narrow.walk import AGGREGATES, calls, heads, is_aggregated
+from gateway.authz.narrow.walk import AGGREGATES, functions, heads, is_aggregated, made_of_rows
 from gateway.j1ql import tree
 
 
@@ -32,11 +32,11 @@ def check_full_text(text: tree.String, *, start: bool, draft: Draft) -> None:
         raise NotNarrowed("full-text search with TREE can have no LIMIT or SKIP, for a key with a condition", text.at)
     if query.windows:
         draft.need("limit_after_where", f"full-text search with {query.windows[0].keyword}", query.windows[0].at)
-    items = query.returns if isinstance(query.returns, tuple) else ()
-    if any(calls(item) & {"UNWIND", "MERGE"} for item in items):
+    returned = [functions(item.value) for item in query.returns] if isinstance(query.returns, tuple) else []
+    used = frozenset().union(*returned, *map(functions, made_of_rows(query)))
+    if used & {"UNWIND", "MERGE"}:
         raise NotNarrowed("full-text search goes with neither UNWIND nor MERGE, for a key with a condition", text.at)
-    aggregated = [bool(calls(item) & AGGREGATES) for item in items]
-    if any(aggregated) and not all(aggregated):
+    if used & AGGREGATES and not (returned and all(names & AGGREGATES for names in returned)):
         raise NotNarrowed("full-text search can count but not group, for a key with a condition", text.at)
 
 

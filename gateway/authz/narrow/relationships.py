@@ -2,7 +2,7 @@
 
 A relationship has no WITH, so P stands in WHERE, by the step's alias. What that can and cannot say:
 
-    positive step        exact: a match over a hidden edge is dropped
+    positive step        exact where each edge makes a match of its own (A17): one over a hidden edge is dropped
     its verb decides P   a relationship's `_class` is its verb, so P may hold, or fail, whatever else it has
     optional group       exact only where an unmatched alias has no properties (A4)
     negated step         only where the verb decides: an edge under `!` cannot be spoken of
@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 
 from gateway.authz.capabilities import Mode
 from gateway.authz.narrow.draft import Draft, NotNarrowed
+from gateway.authz.narrow.names import default_name
 from gateway.authz.narrow.predicate import all_of, conditions
-from gateway.authz.narrow.walk import Place, is_aggregated, visited
+from gateway.authz.narrow.walk import Place, is_aggregated, subqueries, visited, words, words_of
 from gateway.j1ql import tree
 from gateway.policy import Condition, Predicate
 
@@ -113,17 +114,34 @@ class _Strict:
         return verb_decides(predicate, verb)
 
     def _positive(self, step: tree.Step, place: Place) -> tree.Step:
+        if not self._draft.binding.capabilities.allow("paths_are_matches"):
+            raise NotNarrowed(
+                "a traversal cannot be used by a key that sees relationships strictly: "
+                "the upstream may show one of several relationships between two objects, a hidden one for instance",
+                step.at,
+            )
         alias = self._names.current(step)
         if alias is None:
             alias = self._draft.name(self.invented)
             self.invented += 1
             step = replace(step, alias=alias)
+        elif not self._is_only(alias, step):
+            raise NotNarrowed(
+                f"`{alias}` is a word of another part of the query, or a column, as well, so that it is not certain "
+                "which of them it names; name the relationship with AS and another word",
+                step.at,
+            )
         visible = all_of(*conditions(self._draft.binding.predicate, alias))
         if place.optional:
             unmatched = tree.Comparison(tree.Path((tree.Segment(alias), tree.Segment("_class"))), "=", tree.Undefined())
             visible = tree.Or((visible, unmatched))
         self.parts.append(visible)
         return step
+
+    def _is_only(self, name: str, step: tree.Step) -> bool:
+        """Whether no word outside of a step is its name; the scanner takes no other one for certain."""
+        word = name.lower()
+        return list(words(self._draft.query)).count(word) == list(words_of(step)).count(word)
 
     def _negated(self, step: tree.Step, place: Place, decided: list[bool | None]) -> tree.Step | None:
         """`!` over edges that are all visible, or all hidden: the hidden ones are not there."""
@@ -146,6 +164,13 @@ class _Strict:
             raise NotNarrowed(
                 "this negated step cannot be followed by another one, for a key with a condition", step.at
             )
+        for name in (step.alias or default_name(step), step.target.alias or default_name(step.target)):
+            if name in self._names.spoken:
+                raise NotNarrowed(
+                    f"`{name}` is part of a negated step over relationships that are hidden from the key, and stands "
+                    "for nothing; leave it out",
+                    step.at,
+                )
         return None
 
 
@@ -158,27 +183,5 @@ def _refuse_empty_groups(steps: tuple[tree.Step | tree.Optional, ...]) -> None:
 
 
 def _in_subquery(query: tree.Query) -> bool:
-    """Whether any condition holds a subquery with steps."""
-    return any(_has_steps(condition) for condition in _all_conditions(query))
-
-
-def _all_conditions(query: tree.Query) -> list[tree.Condition]:
-    found = [condition for condition in (query.where, query.having) if condition is not None]
-
-    def selector(each: tree.Selector, _: Place) -> tree.Selector:
-        if each.where is not None:
-            found.append(each.where)
-        return each
-
-    visited(query, selector)
-    return found
-
-
-def _has_steps(condition: tree.Condition) -> bool:
-    match condition:
-        case tree.And(items=items) | tree.Or(items=items):
-            return any(_has_steps(item) for item in items)
-        case tree.Comparison(right=tree.Subquery(query=query)):
-            return bool(query.steps) or _in_subquery(query)
-        case _:
-            return False
+    """Whether any subquery has steps."""
+    return any(subquery.steps or _in_subquery(subquery) for subquery in subqueries(query))

@@ -15,6 +15,10 @@ from gateway.j1ql import tree
 _TEXT = re.compile(r"\\|/\*|\*/|\$\{|[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
 _NAME = re.compile(r"[\\\[\]'\"\x00-\x1f\x7f-\x9f\u2028\u2029]|/\*|\*/|\$\{|[\ud800-\udfff]")
 _REGEX = re.compile(r"[/'\"\x00-\x1f\x7f-\x9f]|\*/|\$\{|[\ud800-\udfff]")
+_CLASSES = re.compile(
+    r"(?: [^\[\\] | \\[^\[] | \[ \^? (?: [^\[\]\\^] | \\[^\[\]] ) (?: [^\[\]\\] | \\[^\[\]] )* \] )*", re.VERBOSE
+)
+"""A regex whose every `[` is closed, whoever reads it: some readers, JavaScript for one, end no regex within `[…]`."""
 
 _STRUCTURE = frozenset("AND OR FIND THAT WITH WHERE RETURN".split())
 
@@ -31,8 +35,12 @@ def check_text(text: str, at: int) -> None:
 
 def check_regex(regex: tree.Regex) -> None:
     """Refuse a regular expression about whose end lexers differ."""
-    if _REGEX.search(regex.pattern):
-        raise NotNarrowed("a regular expression may hold no `/` or quotes, for a key with a condition", regex.at)
+    if _REGEX.search(regex.pattern) or not _CLASSES.fullmatch(regex.pattern):
+        raise NotNarrowed(
+            "a regular expression may hold no `/`, quotes, or `[` that is escaped or not closed, "
+            "for a key with a condition",
+            regex.at,
+        )
 
 
 def check_path(path: tree.Path) -> None:

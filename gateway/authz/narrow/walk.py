@@ -9,6 +9,8 @@ from typing import NamedTuple
 from gateway.j1ql import tree
 
 AGGREGATES = frozenset({"COUNT", "MIN", "MAX", "AVG", "SUM"})
+GROUPING = AGGREGATES | {"UNWIND", "MERGE"}
+"""Functions that make rows of something else than one match."""
 
 
 class Place(NamedTuple):
@@ -95,6 +97,48 @@ def heads(head: tree.Head | None) -> Iterator[tree.Head]:
         yield from heads(head.head)
 
 
+def words(query: tree.Query) -> Iterator[str]:
+    """Every word that stands where a name can stand, in lower case, in subqueries too."""
+    for part, _ in parts(query):
+        yield from words_of(part)
+    if isinstance(query.returns, tuple):
+        yield from (item.alias.lower() for item in query.returns if item.alias is not None and not item.quoted)
+    for subquery in subqueries(query):
+        yield from words(subquery)
+
+
+def words_of(part: tree.Selector | tree.Step | tree.Optional) -> Iterator[str]:
+    """The words of one part, in lower case; those of a step's target are not its own."""
+    if part.alias is not None:
+        yield part.alias.lower()
+    match part:
+        case tree.Selector(head=head):
+            yield from (each.name.lower() for each in heads(head) if isinstance(each, tree.Name))
+        case tree.Step(verb=tree.Verb(names=names)):
+            yield from (name.lower().partition(" ")[0] for name in names)  # RELATES TO
+        case _:
+            pass
+
+
+def subqueries(query: tree.Query) -> Iterator[tree.Query]:
+    """The subqueries in the conditions of a query, without those in them."""
+    selectors = (part.where for part, _ in parts(query) if isinstance(part, tree.Selector))
+    for condition in (*selectors, query.where, query.having):
+        if condition is not None:
+            yield from _subqueries(condition)
+
+
+def _subqueries(condition: tree.Condition) -> Iterator[tree.Query]:
+    match condition:
+        case tree.And(items=items) | tree.Or(items=items):
+            for item in items:
+                yield from _subqueries(item)
+        case tree.Comparison(right=tree.Subquery(query=query)):
+            yield query
+        case _:
+            pass
+
+
 # --- expressions ------------------------------------------------------------------------------------------------------
 
 
@@ -149,19 +193,28 @@ def paths(expression: tree.Expression) -> Iterator[tree.Path]:
     return (atom for atom in atoms(expression) if isinstance(atom, tree.Path))
 
 
-def calls(item: tree.Item) -> frozenset[str]:
-    """The functions that a RETURN item uses, in upper case."""
-    if isinstance(item.value, tree.AllProperties):
+def functions(expression: tree.Expression | tree.AllProperties) -> frozenset[str]:
+    """The functions that an expression uses, in upper case."""
+    if isinstance(expression, tree.AllProperties):
         return frozenset()
-    return frozenset(atom.name.upper() for atom in atoms(item.value) if isinstance(atom, tree.Call))
+    return frozenset(atom.name.upper() for atom in atoms(expression) if isinstance(atom, tree.Call))
+
+
+def made_of_rows(query: tree.Query) -> Iterator[tree.Expression]:
+    """The expressions behind RETURN: of HAVING and ORDER BY."""
+    if query.having is not None:
+        yield from operands(query.having)
+    yield from (order.value for order in query.order)
 
 
 def is_aggregated(query: tree.Query) -> bool:
-    """Whether rows of the answer stand for groups of objects, or parts of one, so that no row is one match."""
-    if query.unique:
-        return True
+    """Whether rows of the answer stand for groups of objects, or parts of one, so that no row is one match.
+
+    As in SQL, an aggregate in HAVING or ORDER BY makes groups, too.
+    """
     items = query.returns if isinstance(query.returns, tuple) else ()
-    return any(calls(item) & (AGGREGATES | {"UNWIND", "MERGE"}) for item in items)
+    values = (*(item.value for item in items), *made_of_rows(query))
+    return query.unique or any(functions(value) & GROUPING for value in values)
 
 
 def is_account_parameter(name: str) -> bool:

@@ -10,6 +10,8 @@
 
 Under strict, each step that is not decided by its verb must have P of its name in WHERE: as the whole of it, or as one
 operand of an AND that is the whole of it. The name must be no other part's. A negated step must be decided.
+
+Aggregates stand behind RETURN alone: in WITH or WHERE they could be of what is still being chosen from.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from gateway.policy import Predicate
 
 _COMPARISONS = frozenset("= != ~= !~= ^= !^= $= !$= > < >= <=".split())
 _OPERATORS = _COMPARISONS | frozenset("+-*/%^")
-_FUNCTIONS = frozenset("CIDR COUNT MIN MAX AVG SUM CONCAT MERGE COALESCE ABS SQRT CEIL FLOOR ROUND UNWIND".split())
+_GROUPING = frozenset("COUNT MIN MAX AVG SUM MERGE UNWIND".split())
+_FUNCTIONS = _GROUPING | frozenset("CIDR CONCAT COALESCE ABS SQRT CEIL FLOOR ROUND".split())
 _UNITS = frozenset("hour hr hours hrs day days month mo months mos year yr years yrs".split())
 _LITERALS = frozenset(("TRUE", "FALSE", "UNDEFINED", "NULL"))
 _NEVER_PROPERTIES = frozenset(("FIND", "THAT", "AND", "OR"))
@@ -57,6 +60,8 @@ class Scanner:
         self._names: Counter[str] = Counter()
         self._spoken: list[_Relationship] = []
         self._nested = 0
+        self._chosen = False
+        """Whether WITH and WHERE of the query are behind us."""
 
     def scan(self) -> None:
         """Raises Gap where the proof fails."""
@@ -74,8 +79,10 @@ class Scanner:
             at = self._expect("FIND", at)
             at += self._tokens[at] == "UNIQUE"
         relationships: list[_Relationship] = []
+        outer, self._chosen = self._chosen, False
         at = self._steps(self._selector(at, first=True), relationships, optional=False)
         at = self._clauses(at, relationships)
+        self._chosen = outer
         self._spoken += relationships
         self._nested -= 1
         return at
@@ -175,6 +182,7 @@ class Scanner:
             at = self._visible_where(self._expect("WHERE", at), relationships)
         elif self._tokens[at] == "WHERE":
             at = self._condition(at + 1)
+        self._chosen = True
         if self._tokens[at] == "RETURN":
             at = self._each(at + 1, self._item)
         if self._tokens[at] == "HAVING":
@@ -265,6 +273,8 @@ class Scanner:
         if token == "!":
             return 3 if following.lower() == "cidr" and self._tokens[at + 2] == "(" else 0
         if following == "(" and token.upper() in _FUNCTIONS:
+            if token.upper() in _GROUPING and not self._chosen:
+                raise self._gap("an aggregate of what is still being chosen from", at)
             return 2
         return token == "-"
 

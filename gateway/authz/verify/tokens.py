@@ -1,12 +1,15 @@
 """The text, cut up so that nobody can cut it up in another way.
 
-Four lexical readings are possible: backslashes escape in strings or not, and comments are taken out before strings are
-recognised or after. They give the same tokens for every text that passes here, so that one pass is enough:
+Several lexical readings are possible: backslashes escape in strings or not, comments are taken out before strings are
+recognised or after, and a slash in the brackets of a regex ends it or not. They give the same tokens for every text
+that passes here, so that one pass is enough:
 
   - A comment begins with `/*`, which is refused anywhere, so there is none to take out, early or late.
   - Then two readings can only part at a backslash. A string or a name in brackets that holds one is no token here, nor
     is a backslash by itself. In a regex it may stand before anything but a slash or a quote, so the regex ends at
     the same slash whether the backslash escapes or not. By induction from the left, no token differs.
+  - Some readers end no regex within `[…]`. There is no slash in such a class here, and each is closed, however it is
+    read: it is not empty, and neither bracket stands in it or behind a backslash.
 
 A quote that is doubled to escape it gives two strings in a row, which no rule takes. A slash is a regex after an
 operator or "(", a division after an operand: no grammar has the one where the other stands. Words are not told from
@@ -31,6 +34,8 @@ def _body(excluded: str) -> str:
 _SPACE = r"[ \t\r\n]*+"
 _SINGLE, _DOUBLE, _BRACKETED = _body("'"), _body('"'), _body(r"\[\]'\"")
 _BRACKET = rf"\[(?!\]){_BRACKETED}\]"
+_IN_CLASS = rf"[^\[\]/\\'\"${_CONTROL}] | \\[^\[\]/'\"${_CONTROL}] | \$(?!\{{)"
+_CLASS = rf"\[ \^? (?!\^) (?: {_IN_CLASS} )+ \]"
 _TOKEN = re.compile(
     rf"""
     [Dd][Aa][Tt][Ee] {_SPACE} \( {_SPACE} [0-9][0-9A-Za-z:.+-]*+ {_SPACE} \)
@@ -39,7 +44,7 @@ _TOKEN = re.compile(
   | [0-9]++ (?: \.[0-9]++ )?
   | [~^$]= | ! (?: [~^$]?+ = )? | > [>=]?+ | < [<=]?+
   | / (?: (?<=\(/) | (?<=[=<>][ ]/) | (?<=OR[ ]/) | (?<=AND[ ]/) )
-    (?: [^/\\'"${_CONTROL}] | \\[^/'"${_CONTROL}] | \$(?!\{{) )+ / [A-Za-z]*+
+    (?: [^\[/\\'"${_CONTROL}] | \\[^\[/'"${_CONTROL}] | \$(?!\{{) | {_CLASS} )+ / [A-Za-z]*+
   | \$\{{ {_SPACE} [A-Za-z_][A-Za-z0-9_.-]*+ {_SPACE} \}}
   | \#[A-Za-z_][A-Za-z0-9_]*+
   | [^ \t\r\n]
