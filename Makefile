@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 ARGS ?=
 
-.PHONY: help demo test check bench prove fuzz install fmt lock redis
+.PHONY: help demo test check bench prove fuzz mutate install fmt lock redis
 
 help:
 	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench    what narrowing a query costs; requests per second and CPU per request, side by side"
 	@echo "make prove    the laws again, with 10^7 cases, or GATEWAY_PROOF_SECONDS=600 make prove"
 	@echo "make fuzz     inputs that a fuzzer makes up, for GATEWAY_FUZZ_SECONDS=60 a target   (ARGS='scanner')"
+	@echo "make mutate   how many small errors the tests would not notice   (ARGS='authz.rows decide')"
 	@echo "make install  only install   |   make fmt  format   |   make lock  renew the lock files (needs uv)"
 
 demo: $(VENV)/.runtime
@@ -42,6 +43,9 @@ prove: $(VENV)/.dev redis
 
 fuzz: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
+
+mutate: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m mutation $(ARGS)
 
 install: $(VENV)/.runtime
 

@@ -267,5 +267,5 @@ def _all_equal(condition: Condition, values: dict[str, Any]) -> bool:
 
 def _equal(value: object, wanted: tuple[str, ...]) -> bool:
     if isinstance(value, list):
-        return any(isinstance(element, str) and element in wanted for element in value)
-    return isinstance(value, str) and value in wanted
+        return any(element in wanted for element in value)
+    return value in wanted

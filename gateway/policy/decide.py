@@ -56,11 +56,8 @@ def decide_whole_graph(policy: Policy) -> Verdict:
     an ALLOW of `query:ReadGraphData` is not enough: "Currently, only the /j1ql REST route supports [it]" (JupiterOne
     documentation, "Creating User and Account API Keys").
     """
-    everything = decide(policy, ANY, ANY)
     denies = [s for s in policy.statements if s.effect is Effect.DENY and _denies(s, READ_GRAPH, ANY)]
-    if isinstance(everything, Allowed) and denies:
-        return Refused(_ids(denies))
-    return everything
+    return Refused(_ids(denies)) if denies else decide(policy, ANY, ANY)
 
 
 def decide_unknown(policy: Policy) -> Verdict:

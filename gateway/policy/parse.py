@@ -126,8 +126,8 @@ def _action(value: Any, path: str) -> str:
 
 def _resource(value: Any, path: str) -> str:
     name = _name(value, path)
-    kind, colon, resource_id = name.partition(":")
-    if name != ANY and (kind not in RESOURCE_TYPES or not colon or not resource_id):
+    kind, _, resource_id = name.partition(":")
+    if name != ANY and (kind not in RESOURCE_TYPES or not resource_id):
         raise PolicyError(path, f"not supported; a resource is `*` or `type:id` with one of {_listed(RESOURCE_TYPES)}")
     return name
 

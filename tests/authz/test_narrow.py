@@ -122,6 +122,58 @@ def test_invented_names_are_new_and_short_whatever_the_query_holds():
     assert sent.endswith("u._id AS gw200_0, u._type AS gw200_1")
 
 
+AMBIGUOUS = ["\\", "/*", "*/", "${", "\x00", "\x1f", "\x7f", "\x9f", "\u2028", "\u2029", "\ud800", "\udfff"]
+
+
+@pytest.mark.parametrize("part", [*AMBIGUOUS, "'\""], ids=ascii)
+def test_a_text_that_lexers_read_differently_is_refused_wherever_it_comes_from(part):
+    of_policy = Predicate((Condition((("a", (f"x{part}y",)),)),))
+    for query, binding in (
+        ("FIND * WITH a = ${x}", Binding(REPOS.predicate, variables={"x": f"x{part}y"})),
+        ("FIND * AS u WHERE u.a = ${x}", Binding(REPOS.predicate, variables={"x": f"x{part}y"})),
+        ("FIND *", Binding(of_policy)),
+    ):
+        with pytest.raises(NotNarrowed, match="a string may hold no"):
+            narrow(query, binding)
+
+
+@pytest.mark.parametrize("part", [*AMBIGUOUS, "[", "]", "'", '"'], ids=ascii)
+def test_a_name_that_lexers_read_differently_is_refused(part):
+    of_policy = Predicate((Condition(((f"x{part}y", ("v",)),)),))
+    with pytest.raises(NotNarrowed, match="property name cannot be used"):
+        narrow("FIND *", Binding(of_policy))
+
+
+@pytest.mark.parametrize("part", ["'", '"', "${", "*/", "\x01", "\x7f", "\x9f", "\ud800"], ids=ascii)
+def test_a_regular_expression_that_lexers_read_differently_is_refused(part):
+    with pytest.raises((NotNarrowed, J1QLSyntaxError)):
+        narrow(f"FIND * WITH a = /x{part}y/", REPOS)
+
+
+@pytest.mark.parametrize("word", ["and", "or", "find", "that", "with", "where", "return"])
+def test_a_property_that_could_be_read_as_a_clause_is_refused_unless_it_stands_in_brackets(word):
+    with pytest.raises((NotNarrowed, J1QLSyntaxError)):
+        narrow(f"FIND * WITH {word} = 1", REPOS)
+    assert narrow(f"FIND * WITH [{word}] = 1", REPOS)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "FIND A WITH x = (FIND B THAT HAS C RETURN B.x)",
+        "FIND A WITH y = 1 OR x = (FIND B THAT HAS C RETURN B.x)",
+        "FIND A WITH x = (FIND B WITH z = (FIND C THAT HAS D RETURN C.z) RETURN B.x)",
+        "FIND A AS a WHERE a.x = (FIND B THAT HAS C RETURN B.x)",
+        "FIND A AS a RETURN a.x, COUNT(a) AS n HAVING n = (FIND B THAT HAS C RETURN B.x)",
+    ],
+)
+def test_under_strict_no_subquery_goes_over_relationships(query):
+    known = Capabilities(subquery_is_membership=State.VERIFIED)
+    with pytest.raises(NotNarrowed, match="a traversal in a subquery"):
+        narrow(query, Binding(REPOS.predicate, Mode.STRICT, known))
+    assert narrow(query, Binding(REPOS.predicate, Mode.INDUCED, known))
+
+
 # --- laws -----------------------------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "tag.b", "my-prop", "_type"])

@@ -95,9 +95,15 @@ def test_metadata_decides_over_a_property_of_the_same_name():
     """G3: and a property that says otherwise fails the row."""
     assert not verdict(REPOS, row({"_type": ["github_user"]}, {"_type": "github_repo"}))
     assert not verdict(REPOS, row({"_type": ["github_repo"]}, {"_type": "github_user"}))
+    assert verdict(REPOS, row({"_type": ["github_repo"]}, {"_type": ["github_repo"]}))
     hidden = Predicate((Condition((("env", ("prod",)),)),))
     assert not verdict(hidden, row({"env": "prod"}))
     assert not verdict(hidden, row({"env": "test"}, {"env": "prod"}))
+
+
+def test_an_object_may_have_no_properties():
+    assert verdict(REPOS, {"entity": {"_type": "github_repo"}})
+    assert not verdict(TEAM, {"entity": {"_type": "github_repo"}})
 
 
 def test_a_deleted_object_is_stopped():
@@ -186,6 +192,12 @@ def test_under_induced_every_edge_between_visible_vertices_stays_and_any_other_i
     assert tree([vertex(1)], edges, strict=False).violation
 
 
+@pytest.mark.parametrize("ends", [(1, 2), (2, 1), (2, 2)])
+def test_an_edge_needs_both_ends(ends):
+    assert tree([vertex(1)], [edge(1, *ends, open="yes")])["edges"] == []
+    assert tree([vertex(1)], [edge(1, *ends, open="yes")], strict=False).violation
+
+
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_forbidden_vertex_withholds_a_tree(strict):
     assert tree([vertex(1), vertex(2, "github_user")], [], strict=strict).violation
@@ -196,6 +208,16 @@ def test_a_tree_whose_order_tells_is_put_in_the_order_of_ids():
     assert [each["id"] for each in sorted_tree["vertices"] + sorted_tree["edges"]] == ["v1", "v2", "e1", "e2"]
 
 
+def test_any_other_tree_keeps_the_upstreams_order():
+    vertices, edges = [vertex(2), vertex(1)], [edge(2, 1, 2), edge(1, 1, 2)]
+    assert tree(vertices, edges, strict=False) == {"vertices": vertices, "edges": edges}
+
+
+def test_edges_without_an_id_come_first_in_the_order_of_ids():
+    edges = [edge(1, 1, 1) | {"id": "A1"}, edge(2, 1, 1) | {"id": None}, edge(3, 1, 1) | {"id": None}]
+    assert tree([vertex(1)], edges, strict=False, sort=True)["edges"] == [*edges[1:], edges[0]]
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -204,6 +226,7 @@ def test_a_tree_whose_order_tells_is_put_in_the_order_of_ids():
         {},
         {"vertices": []},
         {"vertices": [edge(1, 1, 2)], "edges": []},
+        {"vertices": [vertex(1) | {"id": None}], "edges": [edge(1, 1, 1) | {"fromVertexId": None, "toVertexId": None}]},
         {"vertices": [], "edges": [vertex(1)]},
     ],
 )
@@ -228,6 +251,7 @@ def test_whole_objects_in_cells_are_checked():
     assert table(vertex(1, "github_user")).violation
     assert table(edge(1, 1, 2)).violation
     assert isinstance(table(edge(1, 1, 2), strict=False), Page)
+    assert isinstance(table({"relationship": {"_type": "github_repo"}}), Page)
     assert isinstance(table({}), Withheld)
     assert isinstance(table("text"), Withheld)
 
@@ -310,3 +334,37 @@ def test_an_entity_that_is_in_a_tree_for_a_hidden_relationship_is_stopped(edges,
     vertices = [vertex(1), vertex(2)]
     assert isinstance(tree(vertices, edges, connected=True), dict) is shown
     assert isinstance(tree(vertices, edges), dict)
+
+
+@pytest.mark.parametrize(
+    ("cell", "passes"),
+    [("z,b", True), ("c,z", True), (5, False), (["x", "a"], True), (["x"], False), ("xa,b", False), ("ax,b", False)],
+)
+def test_a_hidden_cell_holds_any_of_the_values(cell, passes):
+    """And a number is no text, whatever it looks like."""
+    predicate = Predicate((Condition((("env", ("a", "z", "5")),)),))
+    hidden = (HiddenObject((("gw0", "_id"), ("gw1", "env"))),)
+    result = checked(answer({"gw0": "1", "gw1": cell}, shape="table"), check(predicate, shape="table", hidden=hidden))
+    assert isinstance(result, Page) is passes
+
+
+@pytest.mark.parametrize(
+    ("cell", "passes"),
+    [
+        ("prod", False),
+        (["x", "prod"], False),
+        ("a,b", True),
+        (["a,b"], False),
+        ("test", True),
+        (None, True),
+        (7, True),
+    ],
+)
+def test_a_row_whose_hidden_cell_says_that_its_object_is_denied_is_stopped(cell, passes):
+    """A text with a comma may be joined of a visible list, so that it says nothing."""
+    predicate = Predicate(REPOS.allows, (Condition((("env", ("prod", "a,b")),)),))
+    hidden = (HiddenObject((("gw0", "_id"), ("gw1", "_type"), ("gw2", "env"))),)
+    body = answer({"gw0": "1", "gw1": "github_repo", "gw2": cell}, shape="table")
+    result = checked(body, check(predicate, shape="table", hidden=hidden))
+    assert isinstance(result, Page) is passes
+    assert isinstance(result, Page) or result.violation

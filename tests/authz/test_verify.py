@@ -59,6 +59,7 @@ def test_a_text_is_proven_or_lacks_what_the_golden_case_says(policy, text, stric
 
 
 REPOS = predicate([{"_type": "github_repo"}])
+GOOD = "FIND * WITH _type = 'github_repo'"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,10 @@ REPOS = predicate([{"_type": "github_repo"}])
     [
         "FIND * WITH _type = 'github_repo' AND a = 'x\ny'",
         "FIND * WITH _type = 'github_repo' AND a = 'x\u2028y'",
+        "FIND * WITH _type = 'github_repo' AND a = 'x\u2029y'",
         "FIND * WITH _type = 'github_repo' AND a = 'x\x85y'",
+        "FIND * WITH _type = 'github_repo' AND a = /x\x01y/",
+        "FIND * WITH _type = 'github_repo' AND a = /x\\\x01y/",
         "FIND * WITH _type = 'github_repo' AND a = 'x\ud800y'",
         "FIND * WITH _type = 'github_repo' AND [x\0y] = 1",
         "FIND * WITH _type = 'github_repo' AND\u00a0a = 1",
@@ -79,6 +83,45 @@ REPOS = predicate([{"_type": "github_repo"}])
 )
 def test_a_character_that_readers_could_take_for_another_is_not_proven(text):
     assert verified(text, REPOS, strict=False)
+
+
+def test_space_is_blanks_tabs_and_line_ends():
+    text = "FIND\t*\r\nWITH\n_type\r=\t'github_repo' AND a > date\t(\r2019\n) AND b\t.\rc\n. d = 1"
+    assert verified(text, REPOS, strict=False) is None
+
+
+@pytest.mark.parametrize(
+    "word",
+    """
+    FIND UNIQUE WITH AS THAT SOMEHOW TO WHERE RETURN TREE HAVING ORDER BY ASC DESC SKIP LIMIT AND OR TRUE FALSE
+    UNDEFINED NULL COUNT SUM AVG MIN MAX HAS RELATES FROM NOT DATE
+    """.split(),
+)
+def test_a_reserved_word_names_nothing(word):
+    for name in (word, word.lower()):
+        assert verified(f"FIND * WITH _type = 'github_repo' AS {name}", REPOS, strict=False)
+    assert verified(f"FIND * WITH _type = 'github_repo' AS {word}s", REPOS, strict=False) is None
+
+
+@pytest.mark.parametrize("text", ["FIND *", "FIND * WITH", "FIND * WITH a = 1", "FIND * WITH () AND a = 1"])
+def test_nothing_carries_a_predicate_that_nothing_satisfies(text):
+    assert "nothing satisfies" in verified(text, Predicate(()), strict=False)
+
+
+@pytest.mark.parametrize(
+    "function", "CIDR COUNT MIN MAX AVG SUM CONCAT MERGE COALESCE ABS SQRT CEIL FLOOR ROUND UNWIND".split()
+)
+def test_each_function_of_the_language_is_one(function):
+    for name in (function, function.lower()):
+        assert verified(f"{GOOD} AS r RETURN {name}(r.a, 1) AS a", REPOS, strict=False) is None
+    assert verified(f"{GOOD} AS r RETURN {function}S(r.a)", REPOS, strict=False)
+
+
+@pytest.mark.parametrize("unit", "hour hr hours hrs day days month mo months mos year yr years yrs".split())
+def test_each_unit_of_time_is_one(unit):
+    for name in (unit, unit.upper()):
+        assert verified(f"{GOOD} AND a > date.now - 1 {name} AND b = 1", REPOS, strict=False) is None
+    assert verified(f"{GOOD} AND a > date.now - 1 {unit}x AND b = 1", REPOS, strict=False)
 
 
 def test_what_is_lacking_repeats_nothing_of_the_text():
@@ -98,7 +141,8 @@ def test_nesting_ends_before_the_stack_does(nest):
             text = nest % text
         return text if nest is QUERY else f"FIND {SELECTOR} {text}"
 
-    assert verified(nested(40), REPOS, strict=False) is None
+    assert verified(nested(49), REPOS, strict=False) is None
+    assert "inside each other" in verified(nested(50), REPOS, strict=False)
     assert "inside each other" in verified(nested(5_000), REPOS, strict=False)
 
 
@@ -106,6 +150,12 @@ def test_any_number_of_groups_and_queries_may_stand_side_by_side():
     queries = " AND ".join([f"x = (FIND {SELECTOR})"] * 100)
     groups = " ".join([GROUP % ""] * 100)
     assert verified(f"FIND {SELECTOR} AND {queries} {groups}", REPOS, strict=False) is None
+
+    deep = f"FIND {SELECTOR}"
+    for _ in range(60):
+        deep = f"FIND {SELECTOR} AND x = ({deep})"
+    for text in (f"FIND {SELECTOR} AND {queries} AND x = ({deep})", f"FIND {SELECTOR} {groups} WHERE x.y = ({deep})"):
+        assert "inside each other" in verified(text, REPOS, strict=False)
 
 
 @pytest.mark.parametrize(

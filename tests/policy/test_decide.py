@@ -111,6 +111,21 @@ def test_42_what_is_about_all_dashboards_is_refused_by_a_deny_of_one():
     assert decide(key, "settings:GetSettings", ANY) == Allowed(ids(0))
 
 
+ABOUT = """
+    compliance:GetStandard compliance-standard, compliance:GetSummary compliance-standard, dashboard:View dashboard,
+    persister:GetEntityRawData entity, persister:Synchronize integration, query:GetAccountEntity account,
+    settings:GetSettings settings-category, parameters:GetParameter parameter, parameters:GetParameterList parameter,
+    parameters:SetParameter parameter, parameters:DeleteParameter parameter
+"""
+
+
+@pytest.mark.parametrize("pair", ABOUT.split(","), ids=str.strip)
+def test_42_what_is_about_all_of_a_type_is_refused_by_a_deny_of_one(pair):
+    action, kind = pair.split()
+    assert decide(policy(allow(ANY), deny(action, f"{kind}:9")), action, ANY) == Refused(ids(1))
+    assert decide(policy(allow(ANY), deny(action, "api:9")), action, ANY) == Allowed(ids(0))
+
+
 def test_42_what_nobody_knows_about_is_refused_by_any_deny():
     assert decide_unknown(policy(allow(ANY), deny("dashboard:View", "dashboard:9"))) == Refused(ids(1))
 
@@ -183,6 +198,11 @@ def test_67_conditioned_allows_add_up():
 def test_68_an_unconditional_allow_beside_a_conditioned_one_wins():
     key = policy(allow(READ_GRAPH, _type="github_repo"), allow(READ_GRAPH))
     assert decide(key, READ_GRAPH, ANY) == Allowed(ids(1))
+
+
+def test_68_an_unconditional_allow_lifts_the_conditions_and_leaves_the_denied_ones():
+    key = policy(allow(READ_GRAPH, _type="github_repo"), allow(READ_GRAPH), deny(READ_GRAPH, env="prod"))
+    assert decide(key, READ_GRAPH, ANY) == Narrowed(Predicate((EVERYTHING,), (PROD,)), ids(1, 2))
 
 
 def test_a_conditioned_allow_of_everything_grants_reading_the_graph_and_nothing_else():

@@ -27,6 +27,11 @@ READ = "query:ReadGraphData"
         [statement("ALLOW", "*", "dashboard:1")],
         [statement("ALLOW", READ, team="core"), statement("DENY", READ, env="prod")],
         [statement("ALLOW", "dashboard:View", "dashboard:1"), statement("ALLOW", READ, _class="HAS")],
+        [statement("ALLOW", "*", "dashboard:1"), statement("ALLOW", READ, team="core")],
+        [statement("ALLOW", "dashboard:View"), statement("ALLOW", READ, team="core")],
+        [statement("ALLOW", "dashboard:View", "dashboard:1") | {"resources": ["entity:1", "dashboard:1"]}],
+        [statement("ALLOW", READ), statement("DENY", READ, _type="github_repo")],
+        [statement("ALLOW", READ), statement("DENY", READ, _class="User")],
     ],
 )
 def test_a_policy_that_means_what_it_says_has_no_remarks(fine):

@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.policy import (
-    ACTIONS,
     DEFAULT_OPTIONS,
-    METADATA,
-    RESOURCE_TYPES,
     Condition,
     Effect,
     Policy,
@@ -44,6 +41,22 @@ def fault(policy: str, options: PolicyOptions = DEFAULT_OPTIONS) -> PolicyError:
 def one(policy: str) -> Statement:
     (statement,) = parse(policy).statements
     return statement
+
+
+# As the documentation has them, so that none goes missing from the product unnoticed.
+
+ACTIONS = """
+    compliance:GetStandard compliance:GetSummary dashboard:View persister:GetEntityRawData persister:Synchronize
+    query:GetAccountEntity query:ReadGraphData settings:GetSettings parameters:GetParameter parameters:GetParameterList
+    parameters:SetParameter parameters:DeleteParameter
+""".split()
+RESOURCE_TYPES = (
+    "account api compliance-standard dashboard entity integration powerup settings-category parameter".split()
+)
+METADATA = """
+    _id _key _type _class _accountId _source _scope _integrationType _integrationClass _integrationName
+    _integrationInstanceId _integrationDefinitionId
+""".split()
 
 
 # --- what is understood -------------------------------------------------------------------------------------------
@@ -125,8 +138,9 @@ def test_31_the_strict_mode_refuses_the_bare_wildcard(changes, path):
     assert fault(text(GOOD | changes), STRICT).path == path
 
 
-def test_32_the_strict_mode_accepts_the_wildcard_where_reading_the_graph_needs_it():
-    assert parse(text(READ), STRICT) == parse(text(READ))
+@pytest.mark.parametrize("statement", [READ, GOOD, GOOD | {"resources": ["dashboard:1", "dashboard:2"]}])
+def test_32_the_strict_mode_accepts_named_resources_and_the_wildcard_where_reading_the_graph_needs_it(statement):
+    assert parse(text(statement), STRICT) == parse(text(statement))
 
 
 @pytest.mark.parametrize(
@@ -195,6 +209,16 @@ def test_39_what_is_not_a_policy_in_json_is_refused_and_the_message_says_where(p
     assert told in str(fault(policy))
 
 
+@pytest.mark.parametrize("policy", ["not json", "[]", "{}"])
+def test_39_a_fault_of_the_whole_text_has_no_path(policy):
+    error = fault(policy)
+    assert (error.path, str(error)) == ("", error.message)
+
+
+def test_39_a_member_that_is_too_much_is_told_by_its_name():
+    assert fault('{"permissions": [], "version": 1}').path == "version"
+
+
 def test_45_a_pair_that_can_never_match_is_accepted():
     assert one(text(GOOD | {"resources": ["compliance-standard:1"]})).actions == ("dashboard:View",)
 
@@ -229,6 +253,8 @@ def test_64_graph_data_can_be_read_on_the_wildcard_resource_only(resources, at, 
         ({"stringEquals": {}}, "condition.stringEquals"),
         ({"stringEquals": []}, "condition.stringEquals"),
         ({"stringEquals": None}, "condition.stringEquals"),
+        ({"stringEquals": "a"}, "condition.stringEquals"),
+        ({"stringEquals": [["a", "b"]]}, "condition.stringEquals"),
         ({"stringEquals": {"a": None}}, "condition.stringEquals.a"),
         ({"stringEquals": {"a": 22}}, "condition.stringEquals.a"),
         ({"stringEquals": {"a": True}}, "condition.stringEquals.a"),
@@ -285,7 +311,7 @@ def test_71_a_value_is_data(value):
     assert one(conditioned({"name": value})).condition == Condition((("name", (value,)),))
 
 
-AMBIGUOUS = ["a\\b", "a\nb", "\x00", "\x7f", "\x85", "a\u2028b", "/*", "*/", "${x}"]
+AMBIGUOUS = ["a\\b", "a\nb", "\x00", "\x7f", "\x85", "a\u2028b", "a\u2029b", "/*", "*/", "${x}"]
 
 
 @pytest.mark.parametrize("value", [*AMBIGUOUS, "", "x'y\"z", "v" * 257, "🔑" * 129])
@@ -335,6 +361,20 @@ def test_49_one_more_than_a_limit_is_refused_with_its_path(options, policy, path
     error = fault(policy, options)
     assert error.path == path
     assert "more than 2" in error.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "more"),
+    [
+        (text(*[GOOD] * 100), text(*[GOOD] * 101)),
+        (text(GOOD | {"resources": ["dashboard:1"] * 100}), text(GOOD | {"resources": ["dashboard:1"] * 101})),
+        (conditioned({"a": ["1"] * 99, "b": "2"}), conditioned({"a": ["1"] * 99, "b": ["2", "3"]})),
+    ],
+    ids=["statements", "names", "values"],
+)
+def test_49_by_default_a_hundred_are_accepted_and_one_more_is_not(policy, more):
+    assert parse(policy)
+    assert "more than 100" in str(fault(more))
 
 
 def test_what_is_at_its_limit_is_accepted():
