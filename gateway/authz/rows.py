@@ -109,9 +109,10 @@ def _checked_list(envelope: _Envelope, check: Check) -> Page | Withheld:
     names = _names(check.predicate)
     for raw in _list.decode(envelope.data):
         row, passed = _read(raw)
-        if not _is_entity(row):
+        metadata = _entity(row)
+        if metadata is None:
             return Withheld("a row is no entity", violation=False)
-        if not _visible(check.predicate, names, row.entity, row.properties):
+        if not _visible(check.predicate, names, metadata, row.properties):
             return _FORBIDDEN
         rows.append(bytes(passed))
     return Page(tuple(rows), envelope.cursor)
@@ -177,13 +178,14 @@ def _visible_cell(check: Check, cell: msgspec.Raw) -> msgspec.Raw | None:
     if bytes(cell) == b"null":
         return cell
     found, passed = _read(cell)
-    names = _names(check.predicate)
-    if _is_entity(found):
-        return passed if _visible(check.predicate, names, found.entity, found.properties) else None
-    if not _is_relationship(found):
-        return None
-    shown = not check.strict or _visible(check.predicate, names, found.relationship, found.properties)
-    return passed if shown else None
+    metadata = _entity(found)
+    if metadata is None:
+        metadata = _relationship(found)
+        if metadata is None:
+            return None
+        if not check.strict:
+            return passed
+    return passed if _visible(check.predicate, _names(check.predicate), metadata, found.properties) else None
 
 
 def _checked_tree(envelope: _Envelope, check: Check) -> Page | Withheld:
@@ -192,20 +194,22 @@ def _checked_tree(envelope: _Envelope, check: Check) -> Page | Withheld:
     vertices: dict[str, msgspec.Raw] = {}
     for raw in tree.vertices:
         vertex, passed = _read(raw)
-        if not _is_entity(vertex) or vertex.id is None:
+        metadata = _entity(vertex)
+        if metadata is None or vertex.id is None:
             return Withheld("a vertex is no entity", violation=False)
-        if not _visible(check.predicate, names, vertex.entity, vertex.properties):
+        if not _visible(check.predicate, names, metadata, vertex.properties):
             return _FORBIDDEN
         vertices[vertex.id] = passed
     edges: list[tuple[str, msgspec.Raw]] = []
     ends: set[str | None] = set()
     for raw in tree.edges:
         edge, passed = _read(raw)
-        if not _is_relationship(edge):
+        metadata = _relationship(edge)
+        if metadata is None:
             return Withheld("an edge is no relationship", violation=False)
         both = {edge.from_vertex_id, edge.to_vertex_id}
         if vertices.keys() >= both and (
-            not check.strict or _visible(check.predicate, names, edge.relationship, edge.properties)
+            not check.strict or _visible(check.predicate, names, metadata, edge.properties)
         ):
             edges.append((edge.id or "", passed))
             ends |= both
@@ -222,18 +226,19 @@ def _checked_tree(envelope: _Envelope, check: Check) -> Page | Withheld:
 _SHAPES = {"list": _checked_list, "table": _checked_table, "tree": _checked_tree}
 
 
-def _is_entity(found: _Object) -> bool:
-    return found.entity is not None and found.relationship is None
+def _entity(found: _Object) -> dict[str, Any] | None:
+    """The metadata of an entity; what is a relationship at once is neither."""
+    return found.entity if found.relationship is None else None
 
 
-def _is_relationship(found: _Object) -> bool:
-    return found.relationship is not None and found.entity is None
+def _relationship(found: _Object) -> dict[str, Any] | None:
+    return found.relationship if found.entity is None else None
 
 
 def _visible(
-    predicate: Predicate, names: frozenset[str], metadata: dict[str, Any] | None, properties: dict[str, Any] | None
+    predicate: Predicate, names: frozenset[str], metadata: dict[str, Any], properties: dict[str, Any] | None
 ) -> bool:
-    if metadata is None or metadata.get("_deleted") is True:
+    if metadata.get("_deleted") is True:
         return False
     values = _values(metadata, properties or {}, names)
     return values is not None and _holds(predicate, values)

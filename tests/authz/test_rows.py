@@ -174,6 +174,7 @@ def edge(number, start, end, **properties):
 
 
 def tree(vertices, edges, **more):
+    """The tree that is passed on, or why none is."""
     predicate = Predicate((Condition((("_type", ("github_repo",)),)), Condition((("open", ("yes",)),))))
     body = json.dumps({"type": "tree", "data": {"vertices": vertices, "edges": edges}}).encode()
     result = checked(body, Check(predicate, "tree", (), 250, b"", None, {}, **more))
@@ -253,6 +254,10 @@ def test_whole_objects_in_cells_are_checked():
     assert isinstance(table(edge(1, 1, 2), strict=False), Page)
     assert isinstance(table({"relationship": {"_type": "github_repo"}}), Page)
     assert isinstance(table({}), Withheld)
+    assert isinstance(table({}, strict=False), Withheld)
+    assert isinstance(table(edge(1, 1, 2) | {"entity": {"_type": "github_repo"}}, strict=False), Withheld)
+    nothing = Check(REPOS, "table", (), 250, b"", None, {}, ("u",), ("u",))
+    assert checked(b'{"type":"table","data":[{}]}', nothing).rows == (b"{}",)
     assert isinstance(table("text"), Withheld)
 
 
@@ -312,12 +317,30 @@ def test_a_member_that_is_not_known_is_not_passed_on():
     assert json.loads(checked(drawn, check(shape="tree")).rows[0]) == {"vertices": [row()], "edges": []}
 
 
-@pytest.mark.parametrize("shape", ["list", "tree"])
-def test_an_object_that_is_entity_and_relationship_at_once_is_neither(shape):
-    both = row(relationship={"_type": "github_repo", "secret": 1})
-    data = [both] if shape == "list" else {"vertices": [both], "edges": []}
+BOTH = row(relationship={"_type": "github_repo", "secret": 1})
+
+
+@pytest.mark.parametrize(
+    ("shape", "data"),
+    [
+        ("list", [BOTH]),
+        ("tree", {"vertices": [BOTH], "edges": []}),
+        ("tree", {"vertices": [row()], "edges": [BOTH | {"fromVertexId": "v1", "toVertexId": "v1"}]}),
+    ],
+)
+def test_an_object_that_is_entity_and_relationship_at_once_is_neither(shape, data):
     body = json.dumps({"type": shape, "data": data}).encode()
     assert isinstance(checked(body, check(shape=shape)), Withheld)
+
+
+@pytest.mark.parametrize(
+    "value", [b'"\xff"', b"[" * 2_000 + b"]" * 2_000, b'{"a":' * 2_000 + b"1" + b"}" * 2_000], ids=("bytes", "[", "{")
+)
+def test_what_is_no_text_or_nested_too_deep_is_withheld_wherever_it_stands(value):
+    body = b'{"type":"list","data":[{"id":"v1","entity":{"_type":["github_repo"]},"properties":{"n":' + value + b"}}]}"
+    assert checked(body, check()) == Withheld("the answer has an unknown shape", violation=False)
+    cell = b'{"type":"table","data":[{"n":' + value + b"}]}"
+    assert isinstance(checked(cell, check(shape="table", columns=["n"])), Withheld)
 
 
 @pytest.mark.parametrize(
@@ -332,8 +355,13 @@ def test_an_object_that_is_entity_and_relationship_at_once_is_neither(shape):
 def test_an_entity_that_is_in_a_tree_for_a_hidden_relationship_is_stopped(edges, shown):
     """Under strict, where each entity of a match is at the end of a relationship: WHERE was not honoured."""
     vertices = [vertex(1), vertex(2)]
-    assert isinstance(tree(vertices, edges, connected=True), dict) is shown
+    found = tree(vertices, edges, connected=True)
+    assert isinstance(found, dict) if shown else found.violation
     assert isinstance(tree(vertices, edges), dict)
+
+
+def test_induced_has_no_hidden_relationship_for_which_an_entity_could_be_there():
+    assert isinstance(tree([vertex(1), vertex(2)], [], connected=True, strict=False), dict)
 
 
 @pytest.mark.parametrize(
