@@ -32,6 +32,7 @@ READ = "query:ReadGraphData"
         [statement("ALLOW", "dashboard:View", "dashboard:1") | {"resources": ["entity:1", "dashboard:1"]}],
         [statement("ALLOW", READ), statement("DENY", READ, _type="github_repo")],
         [statement("ALLOW", READ), statement("DENY", READ, _class="User")],
+        [statement("ALLOW", READ), statement("DENY", READ, _class="PR")],  # a class of entities, for all its capitals
     ],
 )
 def test_a_policy_that_means_what_it_says_has_no_remarks(fine):
