@@ -43,7 +43,7 @@ class Capabilities:
     limit_after_where: State = State.UNWITNESSED
     """A5: LIMIT and SKIP count what WHERE has left."""
     where_before_aggregates: State = State.UNWITNESSED
-    """A6: aggregates and UNIQUE see what WHERE has left."""
+    """A6: aggregates, UNIQUE and TREE see what WHERE has left."""
     paths_are_matches: State = State.UNWITNESSED
     """A17: two relationships between the same two entities make two matches, each with its own."""
     smart_class_binds: State = State.UNWITNESSED

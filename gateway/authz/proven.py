@@ -26,8 +26,8 @@ _REMEMBERED = 1024
 _REMEMBERED_TEXT = 4096
 """Characters of query and variables up to which a result is remembered; the longest real query has under 1,000."""
 _REMEMBERED_PRODUCT = 1_000_000
-"""Characters of query times those of P, up to which a result is remembered. A selector and its step take 8 characters
-at least, so no result has more than 130 KB."""
+"""Characters of query times those of P and variables, up to which a result is remembered. A selector with its step, or
+a comparison with a variable, takes 6 characters at least, so no result has more than 170 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ def proven(
 ) -> Narrowing | Refusal | Unproven:
     """What to send for a query, or why nothing is sent."""
     given = json.dumps(variables, sort_keys=True) if variables else ""
-    small = len(text) + len(given) <= _REMEMBERED_TEXT and len(text) * length_of(predicate) <= _REMEMBERED_PRODUCT
+    put_in = length_of(predicate) + len(given)
+    small = len(text) + len(given) <= _REMEMBERED_TEXT and len(text) * put_in <= _REMEMBERED_PRODUCT
     work = _remembered if small else _narrowed
     return work(text, given, predicate, rules.mode, rules.capabilities, rules.j1ql, rules.narrowed)
 

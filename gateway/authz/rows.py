@@ -238,7 +238,7 @@ def _relationship(found: _Object) -> dict[str, Any] | None:
 def _visible(
     predicate: Predicate, names: frozenset[str], metadata: dict[str, Any], properties: dict[str, Any] | None
 ) -> bool:
-    if metadata.get("_deleted") is True:
+    if metadata.get("_deleted") not in (None, False):
         return False
     values = _values(metadata, properties or {}, names)
     return values is not None and _holds(predicate, values)

@@ -40,8 +40,8 @@ class Rules:
     """The creation of a synchronization job."""
     upload_body: int = 16 * 1024 * 1024
     """An upload that must be inspected; the integration SDK cuts its batches at 5 MB."""
-    narrowed: int = 1_000_000
-    """Characters that the key's condition may add to a query."""
+    narrowed: int = 250_000
+    """Characters that the key's condition may add to a query, and the values of variables as many."""
     j1ql: Limits = field(default_factory=Limits)
     graphql: GraphQLLimits = field(default_factory=GraphQLLimits)
     roots: Mapping[str, tuple[Needs, ...]] = field(default_factory=lambda: ROOTS)

@@ -178,6 +178,8 @@ def _limit_values(policy: Policy, options: PolicyOptions) -> None:
 
 _AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\]|/\*|\*/|\$\{")
 """Control characters and line separators, lone surrogates, backslashes, comment marks, parameters."""
+_WHOLE_TEMPLATES = re.compile(r"(?:\{\{[^{}]*\}\}|\{(?!\{)|\}(?!\})|[^{}])*")
+"""`{{name}}` is data, half of it would reach into the rest of a query where templates are filled in."""
 
 
 def _condition(value: Any, path: str, options: PolicyOptions) -> Condition:
@@ -221,6 +223,8 @@ def _refuse_text(text: str, path: str, options: PolicyOptions, *, what: str) -> 
         raise PolicyError(path, f"{what} cannot be longer than {options.max_value_characters} characters")
     if _AMBIGUOUS.search(text):
         raise PolicyError(path, f"{what} cannot have control characters, lone surrogates, `\\`, `/*`, `*/` or `${{`")
+    if not _WHOLE_TEMPLATES.fullmatch(text):
+        raise PolicyError(path, f"{what} cannot have half of a `{{{{…}}}}`")
 
 
 # --- JSON shapes --------------------------------------------------------------------------------------------------

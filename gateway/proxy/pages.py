@@ -37,8 +37,9 @@ class PageOptions:
     """One answer of an upstream; 250 rows of real entities take some 500 KB, of the largest ones 4 MB."""
     seconds: float = 20.0
     """After which a page is sent as it is; clients of the platform give up after 60."""
-    calls: int = 1000
-    """Answers read for one page: more than fit in `seconds`, so that only an upstream going in circles gets there."""
+    calls: int = 100_000
+    """Answers read for one page: more than fit in `seconds`, so that only an upstream going in circles gets there. How
+    many there are may tell of hidden objects, so that time must end a page first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,8 +263,8 @@ class Limits(Section):
     """Lexical tokens of a query."""
     query_depth: Count = 50
     """Nesting of a query."""
-    narrowed_characters: Count = 1_000_000
-    """Characters that a key's condition may add to a query, at all its selectors together."""
+    narrowed_characters: Count = 250_000
+    """Characters that a key's condition may add to a query, at all its selectors together, and variables as many."""
     validated_queries: Count = 250
     """Queries in one call of `/j1ql/validate`."""
     graphql_tokens: Count = 5_000
@@ -275,8 +275,8 @@ class Limits(Section):
     """Operations in a GraphQL array."""
     page_rows: Count = 250
     """Rows in a page for a conditioned key."""
-    page_calls: Count = 1000
-    """Answers of the upstream that are read for one page."""
+    page_calls: Count = 100_000
+    """Answers of the upstream that are read for one page: so many that time ends it first."""
     answer: Count = 32 * 1024 * 1024
     """An upstream's answer that is checked before it is passed on."""
     cursor: Count = 2048

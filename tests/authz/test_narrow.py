@@ -99,8 +99,13 @@ def test_all_properties_are_one_column_however_they_are_spelt():
     [
         ("FIND User RETURN TREE", False),
         ("FIND User THAT HAS Device RETURN TREE", True),
-        ("FIND User THAT HAS Device THAT !IS Host RETURN TREE", False),
-        ("FIND User THAT HAS Device (THAT IS Host)? RETURN TREE", False),
+        ("FIND User THAT HAS Device THAT !IS Host RETURN TREE", True),
+        ("FIND User THAT !IS Host THAT HAS Device RETURN TREE", False),
+        ("FIND User THAT HAS Device THAT !IS Host THAT HAS Disk RETURN TREE", False),
+        ("FIND User THAT HAS Device (THAT IS Host)? RETURN TREE", True),
+        ("FIND User THAT HAS Device (THAT !IS Host THAT HAS Disk)? RETURN TREE", False),
+        ("FIND User THAT HAS Device (THAT IS Host (THAT HAS Disk THAT !HAS File)?)? RETURN TREE", True),
+        ("FIND User (THAT HAS Device)? RETURN TREE", False),
     ],
 )
 def test_where_each_entity_must_be_at_the_end_of_a_relationship(query, connected):
@@ -114,6 +119,16 @@ def test_a_query_that_the_condition_would_make_too_long_is_refused():
     assert narrow(query, Binding(of, Mode.INDUCED, longest=4 * len("_type = 'github_repo'")))
     with pytest.raises(NotNarrowed, match=r"at its 4 places .* by more than 83 characters"):
         narrow(query, Binding(of, Mode.INDUCED, longest=83))
+
+
+def test_variables_cannot_make_a_query_long():
+    """Three times a list of 1,000 values of one character, at seven characters each."""
+    query = "FIND User WITH a = ${v} OR b = ${v} OR c = ${v}"
+    variables = {"v": ["x"] * 1_000}
+    assert narrow(query, Binding(REPOS.predicate, variables=variables, longest=21_000))
+    with pytest.raises(NotNarrowed, match="would grow by more than 20999 characters") as refused:
+        narrow(query, Binding(REPOS.predicate, variables=variables, longest=20_999))
+    assert query[refused.value.at :] == "${v}"
 
 
 def test_invented_names_are_new_and_short_whatever_the_query_holds():

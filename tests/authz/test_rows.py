@@ -106,10 +106,12 @@ def test_an_object_may_have_no_properties():
     assert not verdict(TEAM, {"entity": {"_type": "github_repo"}})
 
 
-def test_a_deleted_object_is_stopped():
-    result = checked(answer(row({"_deleted": True})), check())
-    assert isinstance(result, Withheld)
-    assert result.violation
+@pytest.mark.parametrize(
+    ("deleted", "passes"), [(True, False), (1, False), ("true", False), (False, True), (None, True)]
+)
+def test_a_deleted_object_is_stopped(deleted, passes):
+    result = checked(answer(row({"_deleted": deleted})), check())
+    assert isinstance(result, Page) if passes else result.violation
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,7 @@ def test_71_a_value_is_data(value):
 
 
 AMBIGUOUS = ["a\\b", "a\nb", "\x00", "\x7f", "\x85", "a\u2028b", "a\u2029b", "/*", "*/", "${x}"]
+AMBIGUOUS += ["{{", "}}", "a {{b", "{{a}} }}", "{{{a}}}", "{{a}b}}"]  # half of a template
 
 
 @pytest.mark.parametrize("value", [*AMBIGUOUS, "", "x'y\"z", "v" * 257, "🔑" * 129])

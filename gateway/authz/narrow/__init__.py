@@ -107,8 +107,15 @@ def _column(item: tree.Item) -> str:
 
 
 def _is_connected(query: tree.Query) -> bool:
-    """Whether each entity of a match is at the end of one of its relationships."""
-    return bool(query.steps) and all(isinstance(step, tree.Step) and not step.negated for step in query.steps)
+    """Whether each entity of a match is at the end of one of its relationships, as far as is certain."""
+    first = query.steps[0] if query.steps else None
+    return isinstance(first, tree.Step) and not first.negated and _negates_last(query.steps)
+
+
+def _negates_last(steps: tuple[tree.Step | tree.Optional, ...]) -> bool:
+    """Whether no step follows a negated one: it may be part of what is negated, and then its end of nothing."""
+    ends = all(isinstance(step, tree.Optional) or not step.negated for step in steps[:-1])
+    return ends and all(_negates_last(step.steps) for step in steps if isinstance(step, tree.Optional))
 
 
 def _is_whole(item: tree.Item) -> bool:

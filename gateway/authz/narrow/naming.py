@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gateway.authz.narrow.draft import Draft, NotNarrowed
+from gateway.authz.narrow.full_text import is_full_text
 from gateway.authz.narrow.names import Names, default_name
 from gateway.authz.narrow.predicate import properties
-from gateway.authz.narrow.sublanguage import check_text
+from gateway.authz.narrow.sublanguage import check_source, check_text
 from gateway.authz.narrow.walk import parts, paths, spoken_expressions
 from gateway.j1ql import tree
 
@@ -38,19 +39,22 @@ def _check_properties(draft: Draft) -> None:
 
 
 def _check_aliases(query: tree.Query) -> None:
-    """P stands under the names of steps, so that selectors may be called like selectors: `Device AS device`."""
+    """No two names may be one in another letter case, but those of selectors, of which P does not speak.
+
+    `Device AS device` is one that the vendor ships. The order of a full-text search does speak of its selector.
+    """
     unnamed = [(part, name) for part, _ in parts(query) if part.alias is None and (name := default_name(part))]
-    verbs = {name.casefold() for part, name in unnamed if isinstance(part, tree.Step)}
-    heads = {name.casefold() for part, name in unnamed if isinstance(part, tree.Selector)}
-    taken: set[str] = set()
+    texts = {name for _, name in unnamed}
+    firm = {name.casefold() for part, name in unnamed if isinstance(part, tree.Step) or is_full_text(query)}
+    loose = {name.casefold() for _, name in unnamed}
     for part, _ in parts(query):
         if part.alias is not None:
             name = part.alias.casefold()
-            if name in taken or name in verbs or (name in heads and not isinstance(part, tree.Selector)):
+            if part.alias in texts or name in firm or (name in loose and not isinstance(part, tree.Selector)):
                 raise NotNarrowed(
                     f"`{part.alias}` names another part of the query as well; choose another name", part.at
                 )
-            taken.add(name)
+            firm.add(name)
 
 
 def _check_name(path: tree.Path, names: Names, columns: frozenset[str]) -> None:
@@ -65,6 +69,7 @@ def _check_name(path: tree.Path, names: Names, columns: frozenset[str]) -> None:
 def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
     seen: dict[str, tree.Expression | tree.AllProperties] = {}
     for item in items:
+        check_source(item.source, item.at)
         if seen.setdefault(item.column, item.value) != item.value:
             raise NotNarrowed(
                 f"column `{item.column}` is returned twice with different values; name one of them with AS", item.at

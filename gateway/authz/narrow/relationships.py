@@ -9,7 +9,7 @@ A relationship has no WITH, so P stands in WHERE, by the step's alias. What that
     step after it        only where the verb decides: it may be part of what is negated
     LIMIT, SKIP          only where they count after WHERE (A5), else a hidden edge uses up a place
     aggregates, UNIQUE   only where they see what WHERE has left (A6)
-    TREE                 its edges are filtered by the row check
+    TREE                 the same; its edges are filtered by the row check
 
 Induced mode shows every relationship between two visible entities, and needs nothing.
 """
@@ -44,9 +44,10 @@ def narrow_relationships(draft: Draft) -> Draft:
             "the upstream may count matches over hidden relationships; leave it out and read fewer pages",
             query.windows[0].at,
         )
-    if is_aggregated(query) and not capabilities.allow("where_before_aggregates"):
+    grouped = is_aggregated(query) or isinstance(query.returns, tree.Tree)
+    if grouped and not capabilities.allow("where_before_aggregates"):
         raise NotNarrowed(
-            "UNIQUE and aggregates over a traversal cannot be used by a key that sees relationships strictly: "
+            "UNIQUE, TREE and aggregates over a traversal cannot be used by a key that sees relationships strictly: "
             "the upstream counts matches over hidden relationships",
             query.selector.at,
         )

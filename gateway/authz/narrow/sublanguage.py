@@ -20,24 +20,34 @@ _CLASSES = re.compile(
 )
 """A regex whose every `[` is closed, whoever reads it: some readers, JavaScript for one, end no regex within `[…]`."""
 
+_TEMPLATES = re.compile(r"(?: [^{}] | \{(?!\{) | \}(?!\}) | \{\{ [^{}]* \}\} )*", re.VERBOSE)
+"""A text in which each `{{` is closed: the platform fills such templates in, who knows when."""
+
 _STRUCTURE = frozenset("AND OR FIND THAT WITH WHERE RETURN".split())
 
 
 def check_text(text: str, at: int) -> None:
     """Refuse a string about which lexers differ."""
-    if _TEXT.search(text) or ("'" in text and '"' in text):
+    if _TEXT.search(text) or ("'" in text and '"' in text) or not _TEMPLATES.fullmatch(text):
         raise NotNarrowed(
-            "a string may hold no backslash, comment mark, `${`, control character or both kinds of quotes, "
-            "for a key with a condition",
+            "a string may hold no backslash, comment mark, `${`, half of a `{{…}}`, control character or both kinds of "
+            "quotes, for a key with a condition",
             at,
         )
 
 
+def check_source(text: str, at: int) -> None:
+    """Refuse the text of a RETURN item with a line break: readers of comments to the end of a line differ there."""
+    if "\n" in text or "\r" in text:
+        raise NotNarrowed("an item of RETURN must stand on one line, for a key with a condition", at)
+
+
 def check_regex(regex: tree.Regex) -> None:
     """Refuse a regular expression about whose end lexers differ."""
-    if _REGEX.search(regex.pattern) or not _CLASSES.fullmatch(regex.pattern):
+    pattern = regex.pattern
+    if _REGEX.search(pattern) or not _CLASSES.fullmatch(pattern) or not _TEMPLATES.fullmatch(pattern):
         raise NotNarrowed(
-            "a regular expression may hold no `/`, quotes, or `[` that is escaped or not closed, "
+            "a regular expression may hold no `/`, quotes, half of a `{{…}}`, or `[` that is escaped or not closed, "
             "for a key with a condition",
             regex.at,
         )
@@ -48,5 +58,5 @@ def check_path(path: tree.Path) -> None:
     first = path.segments[0]
     if not first.bracketed and first.name.upper() in _STRUCTURE:
         raise NotNarrowed(f"`{first.name}` could be read as a keyword; write it as [{first.name}]", path.at)
-    if any(_NAME.search(segment.name) for segment in path.segments):
+    if any(_NAME.search(each.name) or not _TEMPLATES.fullmatch(each.name) for each in path.segments):
         raise NotNarrowed("this property name cannot be used by a key with a condition", path.at)

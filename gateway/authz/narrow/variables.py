@@ -22,12 +22,14 @@ _EXACT = 2**53
 def fill_variables(draft: Draft) -> Draft:
     if "${" not in draft.text:
         return draft
-    return replace(draft, query=_Filler(draft.binding.variables).query(draft.query))
+    filler = _Filler(draft.binding.variables, draft.binding.longest)
+    return replace(draft, query=filler.query(draft.query))
 
 
 class _Filler:
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], longest: int) -> None:
         self._values = values
+        self._longest = self._room = longest
 
     def query(self, query: tree.Query) -> tree.Query:
         def selector(each: tree.Selector, _: object) -> tree.Selector:
@@ -71,9 +73,21 @@ class _Filler:
         if name not in self._values:
             raise NotNarrowed(f"variable `{name}` has no value: send it in `variables`", parameter.at)
         value = self._values[name]
+        self._room -= _length(value)
+        if self._room < 0:
+            raise NotNarrowed(
+                f"with its variables put in, the query would grow by more than {self._longest} characters", parameter.at
+            )
         if isinstance(value, list) and lists and value:
             return tree.ValueList("OR", tuple(_literal(each, parameter) for each in value), parameter.at)
         return _literal(value, parameter)
+
+
+def _length(value: object) -> int:
+    """Characters that a value takes in a query, or a few more."""
+    if isinstance(value, list):
+        return sum(map(_length, value))
+    return len(str(value)) + len(" OR ''")
 
 
 def _literal(value: object, parameter: tree.Parameter) -> tree.Expression:

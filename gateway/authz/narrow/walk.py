@@ -102,7 +102,7 @@ def words(query: tree.Query) -> Iterator[str]:
     for part, _ in parts(query):
         yield from words_of(part)
     if isinstance(query.returns, tuple):
-        yield from (item.alias.lower() for item in query.returns if item.alias is not None and not item.quoted)
+        yield from (item.alias.lower() for item in query.returns if item.alias is not None)
     for subquery in subqueries(query):
         yield from words(subquery)
 

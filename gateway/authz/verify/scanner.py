@@ -221,7 +221,10 @@ class Scanner:
         column = self._tokens[at + 1]
         if column.upper() in RESERVED_COLUMNS:
             raise self._gap("a reserved word as a name", at)
-        return at + 2 if is_string(column) else self._name(at + 1)
+        if not is_string(column):
+            return self._name(at + 1)
+        self._names[column[1:-1].lower()] += 1
+        return at + 2
 
     def _order(self, at: int) -> int:
         """order = comparison [ DESC ]"""

@@ -8,6 +8,8 @@ that passes here, so that one pass is enough:
   - Then two readings can only part at a backslash. A string or a name in brackets that holds one is no token here, nor
     is a backslash by itself. In a regex it may stand before anything but a slash or a quote, so the regex ends at
     the same slash whether the backslash escapes or not. By induction from the left, no token differs.
+  - Some take comments from a mark to the end of the line, others fill templates (`{{…}}`) in before anything else.
+    There is one line only, so that a string would be cut off and no query be left, and a template stands in one token.
   - Some readers end no regex within `[…]`. There is no slash in such a class here, and each is closed, however it is
     read: it is not empty, and neither bracket stands in it or behind a backslash.
 
@@ -31,7 +33,7 @@ def _body(excluded: str) -> str:
     return rf"{plain}(?:\$(?!\{{){plain})*"
 
 
-_SPACE = r"[ \t\r\n]*+"
+_SPACE = r"[ \t]*+"
 _SINGLE, _DOUBLE, _BRACKETED = _body("'"), _body('"'), _body(r"\[\]'\"")
 _BRACKET = rf"\[(?!\]){_BRACKETED}\]"
 _IN_CLASS = rf"[^\[\]/\\'\"${_CONTROL}] | \\[^\[\]/'\"${_CONTROL}] | \$(?!\{{)"
@@ -47,11 +49,13 @@ _TOKEN = re.compile(
     (?: [^\[/\\'"${_CONTROL}] | \\[^\[/'"${_CONTROL}] | \$(?!\{{) | {_CLASS} )+ / [A-Za-z]*+
   | \$\{{ {_SPACE} [A-Za-z_][A-Za-z0-9_.-]*+ {_SPACE} \}}
   | \#[A-Za-z_][A-Za-z0-9_]*+
-  | [^ \t\r\n]
+  | [^ \t]
     """,
     re.VERBOSE,
 )
 """Each alternative begins with what tells it from the others; the last one takes signs, and what is no token."""
+
+_WHOLE_TEMPLATES = re.compile(r"(?:\{\{[^{}]*\}\}|\{(?!\{)|\}(?!\})|[^{}])*")
 
 _SIGNS = frozenset("=<>()|,?!+-*/%^")
 _SINGLES = _SIGNS | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789")
@@ -69,7 +73,11 @@ def tokens_of(text: str) -> list[str]:
     """The tokens, a path (`r.tag.team`) being one, and two empty ones behind them. Raises Gap."""
     if "/*" in text:
         raise Gap("a comment mark")
+    if "\n" in text or "\r" in text:
+        raise Gap("a line break")
     tokens: list[str] = _TOKEN.findall(text)
+    if ("{{" in text or "}}" in text) and not all(map(_WHOLE_TEMPLATES.fullmatch, tokens)):
+        raise Gap("half of a template")
     if not _SINGLES.issuperset(token for token in tokens if len(token) == 1):
         raise Gap("a sign that has no meaning, or more than one")
     return [*tokens, "", ""]
