@@ -3,8 +3,8 @@
 A narrowing must be right under every local reading of the language (what an optional group means, what `!=` says about
 an absent property), or be refused. What is not local (where LIMIT counts, whether a smart class binds as a whole) can
 only be asked of the real upstream, so each assumption is a capability with one of three states. A capability that
-failed is never used. One that was not witnessed is used where a wrong guess could not show a hidden object by itself
-(`TRUSTED`), and refused otherwise.
+failed is never used. One that was not witnessed is used where the platform's own documents or queries rest on it, and
+a wrong guess could not show a hidden object by itself (`TRUSTED`), and refused otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """Which relationships a conditioned key sees (G1).
+    """Which relationships a conditioned key sees.
 
     STRICT: those that satisfy the predicate themselves and whose ends are visible.
     INDUCED: every one between two visible entities.

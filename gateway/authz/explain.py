@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from gateway.authz.narrow import Binding, NotNarrowed, narrow
+from gateway.authz.proven import Unproven, proven
+from gateway.authz.query_call import parameters_refused, relationships_refused, texts
 from gateway.authz.rules import Rules
-from gateway.j1ql import J1QLSyntaxError, parse, pointed, render
+from gateway.http1 import Refusal
+from gateway.j1ql import parse, render
 from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Refused, decide
 
 
@@ -27,9 +31,12 @@ class Explanation:
     mode: str | None = None
 
 
-def explain(policy: Policy, query: str | None, rules: Rules) -> Explanation:
+def explain(policy: Policy, query: str | None, rules: Rules, variables: Mapping[str, Any] | None = None) -> Explanation:
     """How `POST /j1ql` would be decided for a key with this policy, whatever the query if None is given."""
     verdict = decide(policy, READ_GRAPH, ANY)
+    refusal = parameters_refused(texts([query, variables]), policy)
+    if refusal is not None and not isinstance(verdict, Refused):
+        return Explanation("refuse", refusal.message, verdict.because)
     match verdict:
         case Refused(because=because):
             why = "a DENY refuses it" if because else f"no ALLOW grants {READ_GRAPH}"
@@ -37,19 +44,22 @@ def explain(policy: Policy, query: str | None, rules: Rules) -> Explanation:
         case Allowed(because=because):
             return Explanation("allow", f"{READ_GRAPH} is granted without a condition", because, query)
         case Narrowed(because=because):
-            return _narrowed(verdict, query, rules)
+            return _narrowed(verdict, query, rules, variables or {})
 
 
-def _narrowed(verdict: Narrowed, query: str | None, rules: Rules) -> Explanation:
+def _narrowed(verdict: Narrowed, query: str | None, rules: Rules, variables: Mapping[str, Any]) -> Explanation:
     mode = str(rules.mode)
+    if refusal := relationships_refused(verdict.predicate, rules.mode):
+        return Explanation("refuse", refusal.message, verdict.because, mode=mode)
     if query is None:
         return Explanation("narrow", "objects must satisfy the conditions", verdict.because, mode=mode)
-    try:
-        sent = narrow(query, Binding(verdict.predicate, rules.mode, rules.capabilities), rules.j1ql).text
-    except J1QLSyntaxError as fault:
-        return Explanation("refuse", str(fault), verdict.because, mode=mode)
-    except NotNarrowed as fault:
-        return Explanation("refuse", pointed(fault.message, query, fault.at), verdict.because, mode=mode)
+    match proven(query, variables, verdict.predicate, rules):
+        case Refusal(message=message):
+            return Explanation("refuse", message, verdict.because, mode=mode)
+        case Unproven(gap=gap):
+            return Explanation("refuse", f"not proven to stay within the policy: {gap}", verdict.because, mode=mode)
+        case narrowing:
+            sent = narrowing.text
     marked = _marked(render(parse(query, limits=rules.j1ql)), sent)
     return Explanation("narrow", "objects must satisfy the conditions", verdict.because, sent, marked, mode)
 

@@ -61,8 +61,8 @@ class Check:
     that the caller asked for, `whole` those of them that hold whole objects, `hidden` those that narrowing added
     (none to tables of aggregates). `strict`: relationships must satisfy the predicate as well. `sort`: the order of a
     tree tells of hidden objects, so it is made anew. `connected`: in a tree, each entity is at the end of a
-    relationship. `page` is the number of rows a page is filled to. `seal` binds
-    cursors: a digest of key, predicate, mode, query, variables and flags; `cursor` is the caller's own, still sealed.
+    relationship. `page` is the number of rows a page is filled to. `seal` binds cursors: a digest of key, predicate,
+    mode, query and variables; `cursor` is the caller's own, still sealed.
     """
 
     predicate: Predicate

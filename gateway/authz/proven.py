@@ -25,9 +25,9 @@ _REMEMBERED = 1024
 """Results held: 1 KB each for a usual policy and query."""
 _REMEMBERED_TEXT = 4096
 """Characters of query and variables up to which a result is remembered; the longest real query has under 1,000."""
-_REMEMBERED_PRODUCT = 1_000_000
-"""Characters of query times those of P and variables, up to which a result is remembered. A selector with its step, or
-a comparison with a variable, takes 6 characters at least, so no result has more than 170 KB."""
+_REMEMBERED_PRODUCT = 250_000
+"""Characters of query times those of P and variables, up to which a result is remembered. A step with selector takes 9
+characters at least and carry P, or its properties, four times at most, so the largest results have 125 KB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def plan_query(call: Call, principal: Principal, rules: Rules) -> Plan:
     body = _body(call.body)
     if isinstance(body, Refusal):
         return Deny(body, grounds)
-    if refusal := parameters_refused(_strings(body), principal.policy):
+    if refusal := parameters_refused(texts(body), principal.policy):
         return Deny(refusal, grounds)
     match verdict:
         case Allowed():
@@ -65,12 +65,12 @@ _PARAMETER = re.compile(r"\$\{([^}]*)\}?")
 _PLAIN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)\s*", re.ASCII)
 
 
-def parameters_refused(texts: Iterable[str], policy: Policy) -> Refusal | None:
+def parameters_refused(written: Iterable[str], policy: Policy) -> Refusal | None:
     """`${param.x}` prints or compares an account's secret, so it needs the permission that reads it.
 
     What is written in any other way than `${name}` is not certain to be a caller's variable, and needs them all.
     """
-    for text in texts:
+    for text in written:
         for match in _PARAMETER.finditer(text):
             plain = _PLAIN.fullmatch(match[1])
             name = plain[1] if plain else None
@@ -83,17 +83,18 @@ def parameters_refused(texts: Iterable[str], policy: Policy) -> Refusal | None:
     return None
 
 
-def _strings(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
+    """Every text in a JSON value, names of members too."""
     match value:
         case str():
             yield value
         case dict():
             for name, member in value.items():
                 yield name
-                yield from _strings(member)
+                yield from texts(member)
         case list():
             for item in value:
-                yield from _strings(item)
+                yield from texts(item)
         case _:  # numbers, booleans and null hold no text
             return
 
@@ -151,9 +152,7 @@ _NOT_PROVEN = Refusal(
 def _conditioned(
     body: dict[str, Any], principal: Principal, verdict: Narrowed, rules: Rules, grounds: Grounds
 ) -> Forward | Deny:
-    if rules.mode is Mode.INDUCED and _denies_relationships(verdict.predicate):
-        return Deny(_DENIED_RELATIONSHIPS, grounds)
-    if refusal := _argument_refused(body):
+    if refusal := relationships_refused(verdict.predicate, rules.mode) or _argument_refused(body):
         return Deny(refusal, grounds)
     variables = body.get("variables") or {}
     narrowing = proven(body["query"], variables, verdict.predicate, rules)
@@ -185,9 +184,10 @@ _DENIED_RELATIONSHIPS = Refusal(
 )
 
 
-def _denies_relationships(predicate: Predicate) -> bool:
-    """Whether a DENY names a verb, which is a relationship's `_class`, in capitals; DENY would not win (G1)."""
-    return any(is_verb(value) for condition in predicate.denies for value in dict(condition.equals).get("_class", ()))
+def relationships_refused(predicate: Predicate, mode: Mode) -> Refusal | None:
+    """A DENY that names a verb, which is a relationship's `_class`, in capitals, would not win under induced."""
+    denied = (value for condition in predicate.denies for value in dict(condition.equals).get("_class", ()))
+    return _DENIED_RELATIONSHIPS if mode is Mode.INDUCED and any(map(is_verb, denied)) else None
 
 
 def _argument_refused(body: dict[str, Any]) -> Refusal | None:

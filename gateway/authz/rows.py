@@ -4,11 +4,13 @@ It shares no code with `narrow`, on purpose: the two read the same Policy and mu
 (tests/authz/cases/leaf_cases.json), each by its own means. What it verifies is that every returned object may be
 seen; it cannot see which objects are missing, and for tables of aggregates nothing at all: those rest on `verify`.
 
-Rules, from the design: metadata (`displayName` and names that start with `_`) decides over a property of the same name,
-and one that differs fails the row; a list equals a value when any element does; what is absent, or not text, equals
+Rules: metadata (`displayName` and names that start with `_`) decides over a property of the same name, and one that
+differs fails the row; a list equals a value when any element does; what is absent, or not text, equals
 nothing; a row that is marked deleted fails. A list holds entities only. A tree's edges need both ends among its
 vertices; under strict they must satisfy the predicate themselves, and those that do not are taken out, because the
-platform may draw edges that no WHERE spoke of.
+platform may draw edges that no WHERE spoke of. Where each entity of a match is at the end of a relationship
+(`connected`), one that is left at the end of none fails the tree. Of an object only the members that are known are
+passed on.
 """
 
 from __future__ import annotations

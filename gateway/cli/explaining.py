@@ -40,15 +40,16 @@ mode_option = click.option(
 @click.command("explain")
 @policy_option
 @click.option("--query", help="A J1QL query; without one, the decision for any.")
+@click.option("--variables", default="{}", help="The query's variables, a JSON object.")
 @mode_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def explain_command(policy: TextIO, query: str | None, mode: str, *, as_json: bool) -> None:
+def explain_command(policy: TextIO, query: str | None, variables: str, mode: str, *, as_json: bool) -> None:
     """The decision on POST /j1ql, the statements that made it, and the narrowed query or why it is refused.
 
     What narrowing adds stands between « and ».
     """
     read = _policy(policy)
-    told = explain(read, query, Rules(mode=Mode(mode)))
+    told = explain(read, query, Rules(mode=Mode(mode)), _variables(variables))
     if as_json:
         members = dataclasses.asdict(told)
         del members["added"]
@@ -65,7 +66,9 @@ def explain_command(policy: TextIO, query: str | None, mode: str, *, as_json: bo
 
 @click.command("replay")
 @policy_option
-@click.option("--log", "log", type=click.File(encoding="utf-8"), required=True, help="A decision log.")
+@click.option(
+    "--log", "log", type=click.File(encoding="utf-8", errors="replace"), required=True, help="A decision log."
+)
 @click.option("--key", help="Only the calls of this key.")
 @mode_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -95,6 +98,18 @@ def _policy(file: TextIO) -> Policy:
         return parse(file.read())
     except PolicyError as fault:
         raise click.ClickException(f"{file.name}: {fault}") from None
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file.name}: not a text in UTF-8") from None
+
+
+def _variables(text: str) -> dict[str, Any]:
+    try:
+        variables = json.loads(text)
+    except ValueError:
+        variables = None
+    if not isinstance(variables, dict):
+        raise click.ClickException('--variables must be a JSON object such as {"name": "value"}')
+    return variables
 
 
 def _records(log: TextIO) -> list[dict[str, Any]]:
@@ -130,7 +145,8 @@ def _was(record: dict[str, Any]) -> str:
 
 def _would(record: dict[str, Any], policy: Policy, rules: Rules) -> Explanation:
     if record.get("route") == "j1ql":
-        return explain(policy, _query(record), rules)
+        variables = _asked(record).get("variables")
+        return explain(policy, _query(record), rules, variables if isinstance(variables, dict) else None)
     match _verdict(record, policy):
         case Refused(because=because):
             return Explanation("refuse", "a DENY refuses it" if because else "no ALLOW grants it", because)
@@ -147,11 +163,17 @@ def _verdict(record: dict[str, Any], policy: Policy) -> Verdict:
 
 
 def _query(record: dict[str, Any]) -> str | None:
-    try:
-        query = json.loads(record.get("body", ""))["query"]
-    except (ValueError, KeyError, TypeError):
-        return None
+    query = _asked(record).get("query")
     return query if isinstance(query, str) else None
+
+
+def _asked(record: dict[str, Any]) -> dict[str, Any]:
+    """The body of a call where the log has it whole."""
+    try:
+        body = json.loads(record.get("body", ""))
+    except (ValueError, TypeError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _difference(record: dict[str, Any], was: str, would: Explanation) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Text -> tree, by recursive descent: one function a rule, the rule in its docstring.
 
-`{ }` repeats, `[ ]` is optional, `|` chooses; keywords are written in capitals and read in any case. Decisions need one
-token, or the one behind a group in parentheses, so nothing is read twice.
+`{ }` repeats, `[ ]` is optional, `|` chooses; keywords are written in capitals and read in any case. Decisions need
+three tokens at most, or the one behind a group in parentheses, so nothing is read twice.
 
 The grammar is that of JupiterOne's "J1QL language specification" and of the queries the vendor ships. AND binds tighter
 than OR.

@@ -46,3 +46,28 @@ def test_the_decision_without_a_query(told, statements):
 def test_an_unconditioned_key_sends_its_query_as_it_is(told, statements):
     allow, _ = statements
     assert told("find  x /* as is */", allow(["*"])).query == "find  x /* as is */"
+
+
+def test_a_policy_that_induced_refuses_is_told_to_be_refused_with_or_without_a_query(told, statements):
+    allow, deny = statements
+    permissions = (allow(["query:ReadGraphData"]), deny(["query:ReadGraphData"], _class="HAS"))
+    assert told("FIND *", *permissions).decision == "narrow"
+    for query in (None, "FIND *"):
+        made = told(query, *permissions, mode=Mode.INDUCED)
+        assert made.decision == "refuse"
+        assert "denies relationships" in made.reason
+
+
+def test_a_parameter_that_the_policy_does_not_open_is_told_to_be_refused(told, statements):
+    allow, _ = statements
+    read, parameter = allow(["query:ReadGraphData"]), allow(["parameters:GetParameter"], ["parameter:x"])
+    query = "FIND * WITH a = ${param.x}"
+    assert "parameters:GetParameter on parameter:x" in told(query, read).reason
+    assert told(query, read, parameter).decision == "allow"
+
+
+def test_the_limits_are_those_of_the_rules(principal, statements):
+    allow, _ = statements
+    policy = principal(allow(["query:ReadGraphData"], _type="github_repo")).policy
+    assert explain(policy, "FIND *", Rules()).decision == "narrow"
+    assert "would grow by more than 3 characters" in explain(policy, "FIND *", Rules(narrowed=3)).reason

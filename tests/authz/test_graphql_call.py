@@ -223,7 +223,7 @@ def test_no_real_root_that_speaks_of_credentials_or_links_is_merely_unknown():
 
 @pytest.mark.parametrize("text", ["${param.secret}", "\\u0024{param.secret}", "${ param.secret }", "${weird thing}"])
 def test_a_parameter_in_any_text_needs_its_permission(decide, everything, statements, text):
-    """G5, for every key."""
+    """For every key, whatever else it may do."""
     _, deny = statements
     no_secret = deny(["parameters:GetParameter"], ["parameter:secret"])
     query = f'{{ getSettings(category: "{text}") {{ value }} }}'

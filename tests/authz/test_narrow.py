@@ -14,21 +14,10 @@ from gateway.authz.capabilities import Capabilities, Mode, State
 from gateway.authz.narrow import Binding, NotNarrowed, narrow
 from gateway.authz.outcome import HiddenObject
 from gateway.j1ql import J1QLSyntaxError, parse, tree
-from gateway.policy import EVERYTHING, Condition, Predicate
+from gateway.policy import Condition, Predicate
+from predicates import VERIFIED, condition, predicate
 
 CASES = Path(__file__).parent / "cases" / "narrow.txt"
-
-
-def condition(equals):
-    return Condition(
-        tuple((name, (values,) if isinstance(values, str) else tuple(values)) for name, values in equals.items())
-    )
-
-
-def predicate(text):
-    conditions = json.loads(text)
-    allows = tuple(condition(each) for each in conditions["allow"]) or (EVERYTHING,)
-    return Predicate(allows, tuple(condition(each) for each in conditions.get("deny", ())))
 
 
 def read_cases():
@@ -36,7 +25,7 @@ def read_cases():
     for line in CASES.read_text().split("\n"):
         if line.startswith("@"):
             name, text = line[1:].split(maxsplit=1)
-            policies[name] = predicate(text)
+            policies[name] = predicate(**json.loads(text))
         elif line.startswith(("> ", "! ")):
             cases[-1] = (*cases[-1], line[0], line[2:])
         elif line.startswith("|"):
@@ -78,7 +67,14 @@ def test_a_refusal_points_at_the_construct():
     assert query[refused.value.at :].startswith("THAT")
 
 
-REPOS = Binding(predicate('{"allow": [{"_type": "github_repo"}]}'))
+def test_a_refusal_of_a_step_in_a_subquery_points_at_that_step():
+    query = "FIND User WITH a = (FIND B THAT HAS C RETURN B.x)"
+    with pytest.raises(NotNarrowed, match="a traversal in a subquery") as refused:
+        narrow(query, Binding(REPOS.predicate, capabilities=VERIFIED))
+    assert query[refused.value.at :].startswith("THAT HAS C")
+
+
+REPOS = Binding(predicate([{"_type": "github_repo"}]))
 
 
 def test_the_shape_and_the_columns_are_told():
@@ -109,7 +105,7 @@ def test_all_properties_are_one_column_however_they_are_spelt():
     ],
 )
 def test_where_each_entity_must_be_at_the_end_of_a_relationship(query, connected):
-    assert narrow(query, Binding(predicate('{"allow": [{"_class": ["User", "HAS", "IS"]}]}'))).connected is connected
+    assert narrow(query, Binding(predicate([{"_class": ["User", "HAS", "IS"]}]))).connected is connected
 
 
 def test_a_query_that_the_condition_would_make_too_long_is_refused():

@@ -123,7 +123,6 @@ def test_a_cursor_is_bound_to_key_policy_and_query(call, principal, statements):
     "text", ["${param.x}", "${ param.x }", "${PARAM.x}", "${param}", "${a b}", "${", "x ${param.x} y"]
 )
 def test_a_parameter_needs_its_permission_from_every_key(call, principal, statements, text):
-    """G5."""
     allow, _ = statements
     read = allow(["query:ReadGraphData"])
     for body in ({"query": f"FIND * WITH a = '{text}'"}, {"query": "FIND *", "variables": {"v": [text]}}):
@@ -158,7 +157,7 @@ def test_a_malformed_body_is_refused_for_every_key(call, reader, restricted, bod
 
 
 def test_induced_refuses_a_policy_whose_deny_names_relationships(call, principal, statements):
-    """G1: induced shows every relationship between visible entities, so that DENY would not win."""
+    """Induced shows every relationship between visible entities, so that DENY would not win."""
     allow, deny = statements
     who = principal(allow(["query:ReadGraphData"]), deny(["query:ReadGraphData"], _class="HAS"))
     body = call("/j1ql", {"query": "FIND * THAT HAS *"})

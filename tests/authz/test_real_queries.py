@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from collection import needs_collection, real_queries
 from gateway.authz.capabilities import Mode
 from gateway.authz.narrow import Binding, NotNarrowed, narrow
 from gateway.authz.narrow.walk import heads, is_aggregated, parts
@@ -21,9 +22,8 @@ from gateway.policy import READ_GRAPH, decide
 from gateway.policy import parse as parse_policy
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT.parent / "shared" / "j1ql"
 
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the collection of real queries is not here")
+pytestmark = needs_collection
 
 POLICIES = {
     "a type": [("ALLOW", {"_type": "github_repo"})],
@@ -48,11 +48,6 @@ def predicate(name):
     return decide(parse_policy(json.dumps({"permissions": permissions})), READ_GRAPH, "*").predicate
 
 
-def queries():
-    lines = (FOLDER / "queries.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["query"] for line in lines]
-
-
 def judged(query, binding):
     """What is sent, or None where the query is refused at a place for a reason."""
     try:
@@ -65,11 +60,11 @@ def judged(query, binding):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_each_is_narrowed_and_proven_or_refused_at_a_place_for_a_reason(policy, mode):
     binding = Binding(predicate(policy), mode)
-    sent = [text for query in queries() if (text := judged(query, binding)) is not None]
+    sent = [text for query in real_queries() if (text := judged(query, binding)) is not None]
     strict = mode is Mode.STRICT
     assert {text: gap for text in sent if (gap := verified(text, binding.predicate, strict=strict))} == {}
     assert all(map(parse, sent))
-    assert len(sent) >= (0.8 if strict else 0.96) * len(queries())
+    assert len(sent) >= (0.8 if strict else 0.96) * len(real_queries())
 
 
 # --- the shares that README states ------------------------------------------------------------------------------------
@@ -83,7 +78,7 @@ def test_readme_states_the_shares():
 def shares() -> str:
     """The table of README: for the policy of a type, how many queries of each construct meet which fate."""
     counted: Counter[tuple[str, str]] = Counter()
-    for query in queries():
+    for query in real_queries():
         try:
             read = parse(query)
         except J1QLSyntaxError:

@@ -63,7 +63,6 @@ def test_one_forbidden_row_withholds_the_whole_answer():
     ],
 )
 def test_a_property_equals_a_value_only_as_text_or_as_an_element(value, equal):
-    """Edge cases 54 and 56."""
     assert verdict(REPOS, row({"_type": value})) is equal
 
 
@@ -72,7 +71,6 @@ def test_an_absent_property_equals_nothing():
 
 
 def test_all_properties_of_a_condition_must_hold():
-    """Edge case 55."""
     both = Predicate((Condition((("a", ("1",)), ("b", ("2",)))),))
     assert verdict(both, row(properties={"a": "1", "b": "2"}))
     assert not verdict(both, row(properties={"a": "1"}))
@@ -80,7 +78,6 @@ def test_all_properties_of_a_condition_must_hold():
 
 
 def test_any_of_two_conditions_is_enough():
-    """Edge case 67."""
     either = Predicate((Condition((("a", ("1",)),)), Condition((("b", ("2",)),))))
     assert verdict(either, row(properties={"b": "2"}))
 
@@ -92,7 +89,7 @@ def test_a_condition_of_a_deny_takes_away_what_it_holds_on():
 
 
 def test_metadata_decides_over_a_property_of_the_same_name():
-    """G3: and a property that says otherwise fails the row."""
+    """And a property that says otherwise fails the row."""
     assert not verdict(REPOS, row({"_type": ["github_user"]}, {"_type": "github_repo"}))
     assert not verdict(REPOS, row({"_type": ["github_repo"]}, {"_type": "github_user"}))
     assert verdict(REPOS, row({"_type": ["github_repo"]}, {"_type": ["github_repo"]}))

@@ -76,7 +76,7 @@ def holds(condition, thing):
 
 
 def visible(graph, predicate):
-    """G|P: this file's own reading of the design's sentence."""
+    """G|P: this file's own reading of the sentence in the threat model."""
     return Graph(
         thing
         for thing in graph.entities

@@ -15,19 +15,10 @@ from gateway.authz.narrow.relationships import narrow_relationships
 from gateway.authz.outcome import Deny, Facts, Forward
 from gateway.authz.verify import verified
 from gateway.http1 import Reason
-from gateway.policy import EVERYTHING, Condition, Predicate
+from gateway.policy import Predicate
+from predicates import predicate
 
 CASES = Path(__file__).parent / "cases" / "verify.txt"
-
-
-def condition(equals):
-    return Condition(
-        tuple((name, (values,) if isinstance(values, str) else tuple(values)) for name, values in equals.items())
-    )
-
-
-def predicate(allow=(), deny=()):
-    return Predicate(tuple(map(condition, allow)) or (EVERYTHING,), tuple(map(condition, deny)))
 
 
 # --- golden cases ---------------------------------------------------------------------------------------------------

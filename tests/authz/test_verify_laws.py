@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.authz.capabilities import Capabilities, Mode, State
+from gateway.authz.capabilities import Mode
 from gateway.authz.narrow import Binding, NotNarrowed, narrow
 from gateway.authz.narrow.predicate import all_of, conditions
 from gateway.authz.narrow.relationships import verb_decides
@@ -24,8 +24,7 @@ from gateway.authz.narrow.walk import parts
 from gateway.authz.verify import verified
 from gateway.j1ql import RESERVED_WORDS, J1QLSyntaxError, parse, tree
 from gateway.policy import EVERYTHING, Condition, Predicate
-
-VERIFIED = Capabilities(**dict.fromkeys(Capabilities.__dataclass_fields__, State.VERIFIED))
+from predicates import VERIFIED
 
 QUERIES = (
     "FIND *",

@@ -5,36 +5,22 @@ Each function of the tables below is an error that narrowing might have: given a
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from gateway.authz.capabilities import Capabilities, Mode, State
+from collection import needs_collection, real_queries
+from gateway.authz.capabilities import Mode
 from gateway.authz.narrow import PASSES, Binding, NotNarrowed, narrow
 from gateway.authz.narrow.conjoin import conjoin_predicate
 from gateway.authz.narrow.relationships import narrow_relationships
 from gateway.authz.verify import verified
 from gateway.j1ql import J1QLSyntaxError
-from gateway.policy import EVERYTHING, Condition, Predicate
+from predicates import VERIFIED, predicate
 
-CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "j1ql" / "queries.jsonl"
-VERIFIED = Capabilities(**dict.fromkeys(Capabilities.__dataclass_fields__, State.VERIFIED))
-
-pytestmark = pytest.mark.skipif(not CORPUS.is_file(), reason="the collection of real queries is not here")
-
-
-def condition(equals):
-    return Condition(
-        tuple((name, (values,) if isinstance(values, str) else tuple(values)) for name, values in equals.items())
-    )
-
-
-def predicate(allow=(), deny=()):
-    return Predicate(tuple(map(condition, allow)) or (EVERYTHING,), tuple(map(condition, deny)))
+pytestmark = needs_collection
 
 
 # --- policies, and their P as it stands in a text -------------------------------------------------------------------
@@ -79,11 +65,6 @@ POLICIES = {
     ),
     "verbs": Policy(predicate([{"_class": ["User", "HAS", "ASSIGNED"]}]), "{}_class = ('User' OR 'HAS' OR 'ASSIGNED')"),
 }
-
-
-@cache
-def real_queries():
-    return [json.loads(line)["query"] for line in CORPUS.read_text(encoding="utf-8").splitlines()]
 
 
 @cache

@@ -52,6 +52,22 @@ def test_explain_tells_programs(run):
     }
 
 
+def test_explain_fills_in_variables(run):
+    query = ("explain", "--query", "FIND User WITH a = ${x}")
+    assert "variable `x` has no value" in run(*query).output
+    assert "a = «'y'»" in run(*query, "--variables", '{"x": "y"}').output.replace("« WITH", " WITH")
+    for wrong in ("[]", "{"):
+        assert "--variables must be a JSON object" in run(*query, "--variables", wrong).output
+
+
+def test_files_that_are_no_text_are_named(run, tmp_path):
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    for command in (["explain"], ["replay", "--log", str(tmp_path / "bytes")]):
+        done = CliRunner().invoke(main, [*command, "--policy", str(tmp_path / "bytes")])
+        assert (done.exit_code, "bytes: not a text in UTF-8" in done.output) == (1, True)
+    assert run("replay", "--log", str(tmp_path / "bytes")).output.endswith("not a record of a decision log\n")
+
+
 def test_a_bad_policy_is_one_line_with_the_path(run):
     done = run("explain", policy={"permissions": [{"effect": "allow", "actions": ["*"], "resources": ["*"]}]})
     assert done.exit_code == 1
@@ -92,6 +108,12 @@ def test_replay_looks_at_queries_where_the_log_has_them(run):
     narrowed = CALL | {"outcome": "narrowed", "body": json.dumps({"query": "FIND User THAT !HAS Device"})}
     (different,) = replayed(run, narrowed)["different"]
     assert (different["would"], "negated" in different["reason"]) == ("refuse", True)
+
+
+def test_replay_fills_in_the_variables_that_the_log_has(run):
+    asked = {"query": "FIND User WITH a = ${x}", "variables": {"x": "y"}}
+    narrowed = CALL | {"outcome": "narrowed", "body": json.dumps(asked)}
+    assert replayed(run, narrowed) == {"calls": 1, "different": []}
 
 
 def test_replay_leaves_out_what_no_policy_decided(run):

@@ -243,7 +243,7 @@ def test_a_search_has_no_limit_until_the_upstream_is_known_to_cut_last(world, qu
 
 
 def test_induced_does_not_show_what_a_deny_names(world):
-    """A DENY on a verb cannot be held to under `induced`, so that such a key reads nothing there (G1)."""
+    """A DENY on a verb cannot be held to under `induced`, so that such a key reads nothing there."""
     key = world.key(allow(), deny(_class="HAS"), mode="induced")
     status, _, _ = world.query(key, "FIND * AS a THAT HAS AS r * AS b RETURN COUNT(r)", mode="induced")
     assert status == 403

@@ -1,15 +1,11 @@
 """Queries of the wild: from the vendor's documentation, rule packs, dashboards, integrations and clients."""
 
-import json
-from pathlib import Path
-
 import pytest
 
+from collection import documented_mistakes, needs_collection, real_queries
 from gateway.j1ql import J1QLSyntaxError, parse, render
 
-FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "j1ql"
-
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the collection of real queries is not here")
+pytestmark = needs_collection
 
 CLAUSES = "expected `THAT`, `WHERE`, `RETURN`, `HAVING`, `ORDER BY`, `LIMIT` or the end of the query, found"
 
@@ -60,23 +56,13 @@ NOT_J1QL = {
 """Query, with single spaces -> the first line of its error."""
 
 
-def queries():
-    if not FOLDER.is_dir():
-        return []
-    return [json.loads(line)["query"] for line in (FOLDER / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def documented_mistakes():
-    return json.loads((FOLDER / "wrong.json").read_text(encoding="utf-8")) if FOLDER.is_dir() else []
-
-
 def spaced(query):
     return " ".join(query.split())
 
 
 def test_every_real_query_is_read_but_for_typos_and_templates():
     refused = {}
-    for query in queries():
+    for query in real_queries():
         try:
             parse(query)
         except J1QLSyntaxError as fault:
@@ -85,7 +71,7 @@ def test_every_real_query_is_read_but_for_typos_and_templates():
 
 
 def test_every_real_query_reads_the_same_after_printing():
-    for query in queries():
+    for query in real_queries():
         if spaced(query) not in NOT_J1QL:
             tree = parse(query)
             printed = render(tree)

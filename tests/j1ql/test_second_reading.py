@@ -1,6 +1,5 @@
 """Two readings of the query language: ours, and a grammar made from its description alone. They give the same trees."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collection import documented_mistakes, needs_collection, real_queries
 from gateway.authz.capabilities import Mode
 from gateway.authz.narrow import Binding, NotNarrowed, narrow
 from gateway.j1ql import RESERVED_WORDS, J1QLSyntaxError, parse, render, tree
@@ -23,9 +23,6 @@ from second_reading.reading import Refused, read
 
 TESTS = Path(__file__).resolve().parents[1]
 CASES = TESTS / "j1ql" / "cases"
-COLLECTION = TESTS.parents[1] / "shared" / "j1ql"
-
-collected = pytest.mark.skipif(not COLLECTION.is_dir(), reason="the collection of real queries is not here")
 
 
 def lines(name):
@@ -38,10 +35,9 @@ def wrong_queries():
     return [block.partition("\n---\n")[0] for block in blocks if not block.startswith("# ")]
 
 
-def real_queries():
-    """Those that we read. Which ones we do not, and why, `test_corpus` has."""
-    for line in (COLLECTION / "queries.jsonl").read_text(encoding="utf-8").splitlines():
-        query = json.loads(line)["query"]
+def queries_we_read():
+    """Of the real ones, with their trees. Which ones we do not read, and why, `test_corpus` has."""
+    for query in real_queries():
         if (found := ours(query)) is not None:
             yield query, found
 
@@ -98,22 +94,21 @@ def test_a_narrowed_query_is_read_the_same_by_both(text):
 # --- the collection of real queries -------------------------------------------------------------------------------
 
 
-@collected
+@needs_collection
 def test_every_real_query_is_read_the_same_by_both():
-    assert [query for query, found in real_queries() if theirs(query) != found] == []
+    assert [query for query, found in queries_we_read() if theirs(query) != found] == []
 
 
-@collected
+@needs_collection
 def test_what_we_refuse_of_the_real_queries_is_refused_by_both():
-    texts = (COLLECTION / "queries.jsonl").read_text(encoding="utf-8").splitlines()
-    refused = [query for query in (json.loads(line)["query"] for line in texts) if ours(query) is None]
+    refused = [query for query in real_queries() if ours(query) is None]
     assert [query for query in refused if theirs(query) is not None] == []
     assert len(refused) < 20
 
 
-@collected
+@needs_collection
 def test_every_real_query_is_printed_so_that_the_second_reads_the_same():
-    assert [query for query, found in real_queries() if theirs(render(found)) != found] == []
+    assert [query for query, found in queries_we_read() if theirs(render(found)) != found] == []
 
 
 REPOS = Condition((("_type", ("github_repo",)), ("tag.team", ("a", "b's"))))
@@ -124,22 +119,17 @@ SECRET = Condition((("my-prop", ('say "no"',)),))
 BINDINGS = [Binding(Predicate((REPOS, USERS), (SECRET,)), Mode.INDUCED), Binding(Predicate((USERS,)), Mode.STRICT)]
 
 
-@collected
+@needs_collection
 @pytest.mark.parametrize("binding", BINDINGS, ids=lambda binding: binding.mode)
 def test_every_real_query_is_narrowed_to_a_text_that_both_read_the_same(binding):
     texts = []
-    for query, _ in real_queries():
+    for query, _ in queries_we_read():
         try:
             texts.append(narrow(query, binding).text)
         except NotNarrowed:
             continue
     assert [text for text in texts if theirs(text) != parse(text)] == []
     assert len(texts) > 200
-
-
-def documented_mistakes():
-    path = COLLECTION / "wrong.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 @pytest.mark.parametrize("case", documented_mistakes(), ids=lambda case: case["query"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.j1ql import tree
 from gateway.sandbox.graph import Entity, Relationship, is_metadata
+from proof.cases import NOW
 from proof.chance import Chance
 from proof.worlds import Objects
 
@@ -15,8 +16,6 @@ SEEN = "seen"
 
 MOST = 3
 """Entities that are made for one selector."""
-
-_NOW = 1_577_836_800_000
 
 
 class Fitted:
@@ -46,7 +45,7 @@ class Fitted:
     def _entity(self, selector: tree.Selector) -> Entity:
         number = len(self._entities)
         metadata: dict[str, Any] = {"_id": f"e{number}", "_key": f"k{number}", "_type": ["thing"], "_class": ["Thing"]}
-        metadata |= {"displayName": f"name {number % 3}", "_createdOn": _NOW - 86_400_000 * self._chance.between(0, 60)}
+        metadata |= {"displayName": f"name {number % 3}", "_createdOn": NOW - 86_400_000 * self._chance.between(0, 60)}
         properties: dict[str, Any] = {}
         if name := self._name(selector.head):
             metadata["_class" if name[0].isupper() else "_type"] = [name]
@@ -108,7 +107,7 @@ class Fitted:
             case tree.Number(source):
                 return float(source) + self._chance.between(-1, 1)
             case tree.Now() | tree.Date():
-                return _NOW - 86_400_000 * self._chance.between(-60, 60)
+                return NOW - 86_400_000 * self._chance.between(-60, 60)
             case tree.Regex(pattern):
                 return pattern
             case _:

@@ -3,8 +3,8 @@
     gateway(query, G, policy, mode, dialect) == evaluate(query, G|P, dialect)
 
 The left side is the product's: policy, narrowing, scanner and row check around the sandbox's evaluator, which plays the
-upstream. The right side knows no predicate: `visible` reads the statements of the policy as the sentence in the design
-says them, and the evaluator is given what is left of the graph.
+upstream. The right side knows no predicate: `visible` reads the statements of the policy as the sentence in the threat
+model says them, and the evaluator is given what is left of the graph.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from proof.cases import NOW, PARAMETERS, Case, policy
 
 Thing = Entity | Relationship
 
-# --- the visible graph, from the sentence in the design ---------------------------------------------------------------
+# --- the visible graph, from the sentence in the threat model ---------------------------------------------------------
 
 
 def visible(graph: Graph, permissions: Iterable[dict[str, Any]], mode: Mode) -> Graph:

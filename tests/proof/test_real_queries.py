@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from random import Random
 
 import pytest
 
+from collection import needs_collection, real_queries
 from gateway.authz.capabilities import Mode
 from gateway.j1ql import J1QLSyntaxError, parse
 from gateway.sandbox.dialect import PLAINEST
@@ -18,9 +17,7 @@ from proof.fitted import SEEN, Fitted
 from proof.generate import capabilities_of, dialect_of
 from proof.law import Trial, visible
 
-FILE = Path(__file__).resolve().parents[3] / "shared" / "j1ql" / "queries.jsonl"
-
-pytestmark = pytest.mark.skipif(not FILE.is_file(), reason="the collection of real queries is not here")
+pytestmark = needs_collection
 
 POLICIES = {
     "what is seen": {"effect": "ALLOW", "condition": {"stringEquals": {SEEN: "yes"}}},
@@ -30,8 +27,7 @@ GRAPHS = 2
 
 
 def queries():
-    for line in FILE.read_text(encoding="utf-8").splitlines():
-        text = json.loads(line)["query"]
+    for text in real_queries():
         try:
             yield text, parse(text)
         except J1QLSyntaxError:

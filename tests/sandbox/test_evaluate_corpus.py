@@ -1,27 +1,22 @@
 """Queries that people wrote, on the graph of the example company."""
 
 import json
-from pathlib import Path
 
-import pytest
-
+from collection import needs_collection, real_queries
 from gateway.j1ql import J1QLSyntaxError, parse
 from gateway.sandbox.company import example_graph
 from gateway.sandbox.evaluate import EvaluationError, evaluate
 
-CORPUS = Path(__file__).parents[3] / "shared" / "j1ql" / "queries.jsonl"
-"""Public queries of the platform's users; not part of the repository."""
-
 NOW = 1_760_000_000_000
 
 
-@pytest.mark.skipif(not CORPUS.exists(), reason="the corpus of queries is not there")
+@needs_collection
 def test_every_query_of_the_corpus_is_answered_or_refused_with_a_reason() -> None:
     graph = example_graph("acme")
     answered, refused = 0, []
-    for line in CORPUS.read_text(encoding="utf-8").splitlines():
+    for text in real_queries():
         try:
-            query = parse(json.loads(line)["query"])
+            query = parse(text)
             result = evaluate(query, graph, variables={}, parameters={}, now=NOW)
         except J1QLSyntaxError:
             continue

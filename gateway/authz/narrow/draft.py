@@ -61,7 +61,8 @@ class Draft:
         if not self.binding.capabilities.allow(capability):
             raise NotNarrowed(
                 f"{construct} cannot be used by a key with a condition: "
-                "the upstream has not been seen to treat it in the way that is safe (see the setting graph.verified)",
+                f"the upstream has not been seen to treat it in the way that is safe (`{capability}`, see the setting "
+                "graph.verified)",
                 at,
             )
 

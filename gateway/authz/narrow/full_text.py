@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from gateway.authz.narrow.draft import Draft, NotNarrowed
 from gateway.authz.narrow.sublanguage import check_text
-from gateway.authz.narrow.walk import AGGREGATES, functions, heads, is_aggregated, made_of_rows
-from gateway.j1ql import tree
+from gateway.authz.narrow.walk import functions, heads, is_aggregated, made_of_rows
+from gateway.j1ql import AGGREGATES, tree
 
 
 def is_full_text(query: tree.Query) -> bool:
@@ -19,7 +19,7 @@ def is_full_text(query: tree.Query) -> bool:
 
 
 def check_full_text(text: tree.String, *, start: bool, draft: Draft) -> None:
-    """Best hits come first by statistics over all objects, hidden ones too, so no order or choice may rest on them."""
+    """Raises NotNarrowed where something would be chosen, or put in groups, by the order of hits."""
     query = draft.query
     draft.need("full_text_binds", "full-text search", text.at)
     check_text(text.value, text.at)

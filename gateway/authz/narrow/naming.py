@@ -62,8 +62,12 @@ def _check_name(path: tree.Path, names: Names, columns: frozenset[str]) -> None:
     if name in names.ambiguous:
         raise NotNarrowed(f"`{name}` stands for several parts of the query; name one of them with AS", path.at)
     if name not in names.known and not (len(path.segments) == 1 and name in columns):
-        known = ", ".join(f"`{name}`" for name in sorted(names.known)) or "no name yet: give one with AS"
-        raise NotNarrowed(f"`{name}` names no part of the query, which has {known}", path.at)
+        raise _unknown(name, names, path.at)
+
+
+def _unknown(name: str, names: Names, at: int) -> NotNarrowed:
+    known = ", ".join(f"`{name}`" for name in sorted(names.known)) or "no name yet: give one with AS"
+    return NotNarrowed(f"`{name}` names no part of the query, which has {known}", at)
 
 
 def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
@@ -77,7 +81,7 @@ def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
         if item.alias is not None:
             _check_column(item.alias, item.at)
         if isinstance(item.value, tree.AllProperties) and item.value.alias not in names.known:
-            raise NotNarrowed(f"`{item.value.alias}` names no part of the query", item.at)
+            raise _unknown(item.value.alias, names, item.at)
 
 
 def _check_column(name: str, at: int) -> None:

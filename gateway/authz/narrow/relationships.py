@@ -16,7 +16,8 @@ Induced mode shows every relationship between two visible entities, and needs no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from gateway.authz.capabilities import Mode
 from gateway.authz.narrow.draft import Draft, NotNarrowed
@@ -30,12 +31,16 @@ from gateway.policy import Condition, Predicate
 def narrow_relationships(draft: Draft) -> Draft:
     if draft.binding.mode is not Mode.STRICT:
         return draft
-    if _in_subquery(draft.query):
-        raise NotNarrowed("a traversal in a subquery cannot be used under strict, for a key with a condition", 0)
-    pass_ = _Strict(draft)
-    query = visited(draft.query, lambda selector, _: selector, pass_.step)
+    for step in _steps_in_subqueries(draft.query):
+        raise NotNarrowed(
+            "a traversal in a subquery cannot be used by a key that sees relationships strictly: "
+            "its relationships are not held to the key's condition; ask in two queries",
+            step.at,
+        )
+    strict = _Strict(draft)
+    query = visited(draft.query, lambda selector, _: selector, strict.step)
     _refuse_empty_groups(query.steps)
-    if not pass_.parts:
+    if not strict.parts:
         return replace(draft, query=query)
     capabilities = draft.binding.capabilities
     if query.windows and not capabilities.allow("limit_after_where"):
@@ -51,9 +56,9 @@ def narrow_relationships(draft: Draft) -> Draft:
             "the upstream counts matches over hidden relationships",
             query.selector.at,
         )
-    where = all_of(*pass_.parts, *([query.where] if query.where is not None else []))
-    carried = draft.carried + len(pass_.parts)
-    return replace(draft, query=replace(query, where=where), invented=pass_.invented, carried=carried)
+    where = all_of(*strict.parts, *([query.where] if query.where is not None else []))
+    carried = draft.carried + len(strict.parts)
+    return replace(draft, query=replace(query, where=where), invented=strict.invented, carried=carried)
 
 
 def verb_decides(predicate: Predicate, verb: str) -> bool | None:
@@ -78,7 +83,6 @@ def _condition_decides(condition: Condition, verb: str) -> bool | None:
     return None if undecided else True
 
 
-@dataclass
 class _Strict:
     """What has been found on the way along the steps."""
 
@@ -163,7 +167,9 @@ class _Strict:
             return replace(step, verb=replace(step.verb, names=names))
         if not place.last:
             raise NotNarrowed(
-                "this negated step cannot be followed by another one, for a key with a condition", step.at
+                "this negated step cannot be followed by another one: it goes over relationships that are hidden from "
+                "the key, so that nothing of it is left; leave it out",
+                step.at,
             )
         for name in (step.alias or default_name(step), step.target.alias or default_name(step.target)):
             if name in self._names.spoken:
@@ -179,10 +185,15 @@ def _refuse_empty_groups(steps: tuple[tree.Step | tree.Optional, ...]) -> None:
     for step in steps:
         if isinstance(step, tree.Optional):
             if not step.steps:
-                raise NotNarrowed("this optional group cannot be used by a key with a condition", step.at)
+                raise NotNarrowed(
+                    "this optional group goes over relationships that are hidden from the key, so that nothing of it "
+                    "is left; leave it out",
+                    step.at,
+                )
             _refuse_empty_groups(step.steps)
 
 
-def _in_subquery(query: tree.Query) -> bool:
-    """Whether any subquery has steps."""
-    return any(subquery.steps or _in_subquery(subquery) for subquery in subqueries(query))
+def _steps_in_subqueries(query: tree.Query) -> Iterator[tree.Step | tree.Optional]:
+    for subquery in subqueries(query):
+        yield from subquery.steps
+        yield from _steps_in_subqueries(subquery)

@@ -59,4 +59,8 @@ def check_path(path: tree.Path) -> None:
     if not first.bracketed and first.name.upper() in _STRUCTURE:
         raise NotNarrowed(f"`{first.name}` could be read as a keyword; write it as [{first.name}]", path.at)
     if any(_NAME.search(each.name) or not _TEMPLATES.fullmatch(each.name) for each in path.segments):
-        raise NotNarrowed("this property name cannot be used by a key with a condition", path.at)
+        raise NotNarrowed(
+            "this property name cannot be used by a key with a condition: brackets may hold no quotes, `[`, backslash, "
+            "comment mark, `${`, half of a `{{…}}` or control character",
+            path.at,
+        )

@@ -1,4 +1,4 @@
-"""Pass: the caller's variables become literals of the query, before anything else is decided (G5).
+"""Pass: the caller's variables become literals of the query, before anything else is decided.
 
 How the platform puts a value in (as a value, or as text) is not documented, so no `${…}` of a caller may reach it. A
 value becomes a typed literal, and only where a literal may stand; a list only on the right of `=`, as a list of OR.

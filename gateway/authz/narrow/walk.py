@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from gateway.j1ql import tree
+from gateway.j1ql import AGGREGATES, tree
 
-AGGREGATES = frozenset({"COUNT", "MIN", "MAX", "AVG", "SUM"})
 GROUPING = AGGREGATES | {"UNWIND", "MERGE"}
 """Functions that make rows of something else than one match."""
 
@@ -47,42 +46,51 @@ def _visited_steps(
     steps: tuple[tree.Step | tree.Optional, ...], selector: SelectorVisit, visit: StepVisit, chain: Place
 ) -> tuple[tree.Step | tree.Optional, ...]:
     made: list[tree.Step | tree.Optional] = []
-    for number, each in enumerate(steps):
+    for each, place in _placed(steps, chain):
         if isinstance(each, tree.Optional):
-            inner = _visited_steps(
-                each.steps, selector, visit, Place(optional=True, after_negation=chain.after_negation)
-            )
-            made.append(replace(each, steps=inner))
+            made.append(replace(each, steps=_visited_steps(each.steps, selector, visit, _inside(place))))
             continue
-        last = number == len(steps) - 1
-        place = Place(optional=chain.optional, negated=each.negated, last=last, after_negation=chain.after_negation)
         step = visit(each, place)
         if step is not None:
             target = selector(step.target, place)
             made.append(step if target is step.target else replace(step, target=target))
-        if each.negated:
-            chain = Place(optional=chain.optional, after_negation=True)
     return tuple(made)
 
 
 def parts(query: tree.Query) -> Iterator[tuple[tree.Selector | tree.Step | tree.Optional, Place]]:
     """Every selector, step and optional group with its place, in the order of the text; subqueries are not entered."""
     yield query.selector, Place(start=True)
-    yield from _parts(query.steps, optional=False)
+    yield from _parts(query.steps, Place())
 
 
 def _parts(
-    steps: tuple[tree.Step | tree.Optional, ...], *, optional: bool
+    steps: tuple[tree.Step | tree.Optional, ...], chain: Place
 ) -> Iterator[tuple[tree.Selector | tree.Step | tree.Optional, Place]]:
-    for number, each in enumerate(steps):
-        last = number == len(steps) - 1
+    for each, place in _placed(steps, chain):
+        yield each, place
         if isinstance(each, tree.Optional):
-            yield each, Place(optional=optional, last=last)
-            yield from _parts(each.steps, optional=True)
+            yield from _parts(each.steps, _inside(place))
         else:
-            place = Place(optional=optional, negated=each.negated, last=last)
-            yield each, place
             yield each.target, place
+
+
+def _placed(
+    steps: tuple[tree.Step | tree.Optional, ...], chain: Place
+) -> Iterator[tuple[tree.Step | tree.Optional, Place]]:
+    """Each step and group of a chain with its place; `chain` tells where the chain itself begins."""
+    after_negation = chain.after_negation
+    for number, each in enumerate(steps, 1):
+        negated = isinstance(each, tree.Step) and each.negated
+        yield (
+            each,
+            Place(optional=chain.optional, negated=negated, last=number == len(steps), after_negation=after_negation),
+        )
+        after_negation = after_negation or negated
+
+
+def _inside(group: Place) -> Place:
+    """Where the chain in an optional group begins."""
+    return Place(optional=True, after_negation=group.after_negation)
 
 
 def heads(head: tree.Head | None) -> Iterator[tree.Head]:

@@ -11,7 +11,8 @@
 Under strict, each step that is not decided by its verb must have P of its name in WHERE: as the whole of it, or as one
 operand of an AND that is the whole of it. The name must be no other part's. A negated step must be decided.
 
-Aggregates stand behind RETURN alone: in WITH or WHERE they could be of what is still being chosen from.
+Aggregates, MERGE and UNWIND stand in RETURN, HAVING and ORDER BY alone: in WITH or WHERE they could be of what is still
+being chosen from.
 """
 
 from __future__ import annotations
@@ -269,7 +270,7 @@ class Scanner:
             at += 1
 
     def _opening(self, at: int) -> int:
-        """How many tokens stand before an operand: a minus, a parenthesis, a function and its parenthesis."""
+        """How many tokens stand before an operand: `-`, `(`, a function and its parenthesis, also `! cidr (`."""
         token, following = self._tokens[at], self._tokens[at + 1]
         if token == "(":
             return following != "FIND"
