@@ -112,7 +112,10 @@ def _fit_to_check(made: Narrowing, query: tree.Query) -> None:
     """The columns that are told of are those of the text, the caller's first."""
     items = query.returns if isinstance(query.returns, tuple) else ()
     hidden = tuple(column for each in made.hidden for column, _ in each.columns)
-    assert tuple(item.column for item in items) == (*made.columns, *hidden), f"{made} does not tell of its columns"
+    named = tuple(
+        f"{each.value.alias}.*" if isinstance(each.value, tree.AllProperties) else each.column for each in items
+    )
+    assert named == (*made.columns, *hidden), f"{made} does not tell of its columns"
     shape = "list" if query.returns is None else "table" if items else "tree"
     assert made.shape == shape
 

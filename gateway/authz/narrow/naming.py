@@ -80,8 +80,17 @@ def _check_items(items: tuple[tree.Item, ...], names: Names) -> None:
             )
         if item.alias is not None:
             _check_column(item.alias, item.at)
-        if isinstance(item.value, tree.AllProperties) and item.value.alias not in names.known:
-            raise _unknown(item.value.alias, names, item.at)
+        if isinstance(item.value, tree.AllProperties):
+            _check_all_properties(item, item.value, names)
+
+
+def _check_all_properties(item: tree.Item, value: tree.AllProperties, names: Names) -> None:
+    if value.alias not in names.known:
+        raise _unknown(value.alias, names, item.at)
+    if item.alias is not None:
+        raise NotNarrowed(
+            f"`{value.alias}.*` stands for many columns, which cannot all be called `{item.alias}`", item.at
+        )
 
 
 def _check_column(name: str, at: int) -> None:
