@@ -176,8 +176,11 @@ def survives_afresh(mutant: Mutant, tests: tuple[str, ...]) -> bool:
 
 
 def _exchange(mutant: Mutant) -> None:
-    """Makes the running program the mutant."""
+    """Makes the running program the mutant, which has remembered nothing yet."""
     names = vars(sys.modules[mutant.module])
+    for value in names.values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
     if mutant.function:
         code, found = mutant.code, names
         for name in mutant.function:

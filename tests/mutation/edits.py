@@ -38,6 +38,7 @@ _OPERATORS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.BitAnd: (ast.BitOr,),
 }
 _NOT_RUN = frozenset("annotation returns decorator_list ctx type_params bases".split())
+_TYPES = frozenset("Callable dict frozenset list tuple".split())
 _SWAPPED = {"any": "all", "all": "any", "min": "max", "max": "min"}
 
 
@@ -234,7 +235,11 @@ def _constants(parent: ast.AST, node: ast.Constant) -> Iterator[ast.AST]:
 
 
 def _is_sentence(parent: ast.AST, text: str) -> bool:
-    return _SENTENCE.search(text) is not None or (isinstance(parent, ast.JoinedStr) and " " in text)
+    """Or a piece of one, a quotation mark for instance."""
+    if not isinstance(parent, ast.JoinedStr):
+        return _SENTENCE.search(text) is not None
+    whole = "".join(piece.value if isinstance(piece, ast.Constant) else "x" for piece in parent.values)
+    return " " in text or (_SENTENCE.search(whole) is not None and not any(map(str.isalnum, text)))
 
 
 def _without(node: ast.BoolOp, at: int) -> ast.expr:
@@ -250,10 +255,18 @@ def _word_less(words: str, word: str) -> ast.expr:
 def _joins_types(parent: ast.AST) -> bool:
     """`A | B` of classes, as in the name of a type."""
     return isinstance(parent, ast.BinOp) and all(
-        isinstance(side, ast.Name) and side.id[0].isupper() and not side.id.isupper()
-        for side in ast.walk(parent)
-        if isinstance(side, ast.expr) and side is not parent and not isinstance(side, ast.BinOp)
+        name[0].isupper() and not name.isupper()
+        for side in _sides(parent)
+        for name in [side.attr if isinstance(side, ast.Attribute) else getattr(side, "id", "X")]
     )
+
+
+def _sides(node: ast.AST) -> Iterator[ast.AST]:
+    if isinstance(node, ast.BinOp):
+        yield from _sides(node.left)
+        yield from _sides(node.right)
+    else:
+        yield node
 
 
 def _is_pattern(node: ast.AST) -> bool:
@@ -262,7 +275,7 @@ def _is_pattern(node: ast.AST) -> bool:
 
 def _is_type(node: ast.AST) -> bool:
     """`dict[str, Raw]`"""
-    return isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("dict", "list", "tuple", "frozenset")
+    return isinstance(node, ast.Subscript) and ast.unparse(node.value) in _TYPES
 
 
 def _is_words(node: ast.AST) -> bool:

@@ -31,10 +31,7 @@ class _Conjoin:
 
     def query(self, query: tree.Query) -> tree.Query:
         query = visited(query, self._selector)
-        where, having = self._clause(query.where), self._clause(query.having)
-        if where is query.where and having is query.having:
-            return query
-        return replace(query, where=where, having=having)
+        return replace(query, where=self._clause(query.where), having=self._clause(query.having))
 
     def _selector(self, selector: tree.Selector, _: Place) -> tree.Selector:
         self.selectors += 1
@@ -47,9 +44,7 @@ class _Conjoin:
     def _in_subqueries(self, condition: tree.Condition) -> tree.Condition:
         match condition:
             case tree.And(items=items) | tree.Or(items=items):
-                narrowed = tuple(map(self._in_subqueries, items))
-                same = all(new is old for new, old in zip(narrowed, items, strict=True))
-                return condition if same else replace(condition, items=narrowed)
+                return replace(condition, items=tuple(map(self._in_subqueries, items)))
             case tree.Comparison(right=tree.Subquery(query=query) as subquery):
                 return replace(condition, right=replace(subquery, query=self.query(query)))
             case _:

@@ -54,7 +54,7 @@ class Names:
         if part.alias is not None:
             return part.alias
         text = default_name(part)
-        return text if text is not None and text in self.texts and text in self.spoken else None
+        return text if text in self.texts and text in self.spoken else None
 
 
 def _is_bracketed_verb(part: Part) -> bool:

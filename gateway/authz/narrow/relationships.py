@@ -157,7 +157,7 @@ class _Strict:
                 step.at,
             )
         names = tuple(name for name, holds in zip(step.verb.names, decided, strict=True) if holds)
-        if len(names) == 1 < len(decided) and names[0] in self._names.spoken:
+        if len(names) == 1 and names[0] in self._names.spoken:
             raise NotNarrowed(
                 f"`{names[0]}` could stand for this negated step, of whose verbs only that one is visible to the key; "
                 "name the one meant with AS",
@@ -171,7 +171,7 @@ class _Strict:
                 "the key, so that nothing of it is left; leave it out",
                 step.at,
             )
-        for name in (step.alias or default_name(step), step.target.alias or default_name(step.target)):
+        for name in (step.alias, step.target.alias or default_name(step.target)):
             if name in self._names.spoken:
                 raise NotNarrowed(
                     f"`{name}` is part of a negated step over relationships that are hidden from the key, and stands "

@@ -14,7 +14,7 @@ from gateway.j1ql import tree
 
 _TEXT = re.compile(r"\\|/\*|\*/|\$\{|[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
 _NAME = re.compile(r"[\\\[\]'\"\x00-\x1f\x7f-\x9f\u2028\u2029]|/\*|\*/|\$\{|[\ud800-\udfff]")
-_REGEX = re.compile(r"[/'\"\x00-\x1f\x7f-\x9f]|\*/|\$\{|[\ud800-\udfff]")
+_REGEX = re.compile(r"[/'\"\x00-\x1f\x7f-\x9f]|\$\{|[\ud800-\udfff]")
 _CLASSES = re.compile(
     r"(?: [^\[\\] | \\[^\[] | \[ \^? (?: [^\[\]\\^] | \\[^\[\]] ) (?: [^\[\]\\] | \\[^\[\]] )* \] )*", re.VERBOSE
 )

@@ -38,8 +38,7 @@ def visited(query: tree.Query, selector: SelectorVisit, step: StepVisit = _same_
     A step that becomes None is dropped with its target. Subqueries are not entered.
     """
     start = selector(query.selector, Place(start=True))
-    steps = _visited_steps(query.steps, selector, step, Place()) if query.steps else ()
-    return replace(query, selector=start, steps=steps)
+    return replace(query, selector=start, steps=_visited_steps(query.steps, selector, step, Place()))
 
 
 def _visited_steps(
