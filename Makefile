@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 ARGS ?=
 
-.PHONY: help demo test check bench prove fuzz mutate install fmt lock redis
+.PHONY: help demo test check bench prove fuzz mutate install fmt lock redis postgres
 
 help:
 	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
@@ -23,7 +23,7 @@ help:
 demo: $(VENV)/.runtime
 	@exec $(BIN)/gateway demo $(ARGS)
 
-test: $(VENV)/.dev redis
+test: $(VENV)/.dev redis postgres
 	$(BIN)/pytest -n 2 $(ARGS)
 
 check: $(VENV)/.dev
@@ -37,7 +37,7 @@ bench: $(VENV)/.runtime
 	$(BIN)/python loadtests/bench.py $(ARGS)
 
 prove: export GATEWAY_PROOF_CASES ?= 10000000
-prove: $(VENV)/.dev redis
+prove: $(VENV)/.dev redis postgres
 	$(BIN)/pytest -n 2 tests/proof --timeout=0 $(ARGS)
 	$(BIN)/pytest -n 2 -m hypothesis --hypothesis-profile=prove --timeout=0 $(ARGS)
 
@@ -84,6 +84,17 @@ redis:
 	else \
 		echo "the tests need redis-server on the PATH" >&2; \
 		echo "  Debian, Ubuntu: sudo apt-get install redis-server    macOS: brew install redis" >&2; exit 1; \
+	fi
+
+# Debian keeps the server's programs beside the PATH.
+postgres:
+	@command -v initdb >/dev/null && exit 0; \
+	for each in /usr/lib/postgresql/*/bin/initdb; do [ -x "$$each" ] && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql; \
+	else \
+		echo "the tests need PostgreSQL's initdb, postgres, psql, pg_dump and pg_restore" >&2; \
+		echo "  Debian, Ubuntu: sudo apt-get install postgresql    macOS: brew install postgresql" >&2; exit 1; \
 	fi
 
 LOCK = uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --group build \

@@ -103,16 +103,28 @@ def test_without_redis_and_apt_the_tests_say_what_to_install(machine):
     assert "redis-server" in outcome.stderr
 
 
-def test_redis_is_installed_by_apt_only_as_root(machine, tmp_path):
+def test_without_postgresql_and_apt_the_tests_say_what_to_install(machine, tmp_path):
+    text = (tmp_path / "Makefile").read_text()
+    (tmp_path / "Makefile").write_text(text.replace("/usr/lib/postgresql", f"{tmp_path}/nowhere"))
+    outcome = machine("postgres")
+    assert outcome.returncode != 0
+    assert "initdb" in outcome.stderr
+    assert "apt-get install postgresql" in outcome.stderr
+
+
+@pytest.mark.parametrize(("word", "package"), [("redis", "redis-server"), ("postgres", "postgresql")])
+def test_servers_are_installed_by_apt_only_as_root(machine, tmp_path, word, package):
+    text = (tmp_path / "Makefile").read_text()
+    (tmp_path / "Makefile").write_text(text.replace("/usr/lib/postgresql", f"{tmp_path}/nowhere"))
     (tmp_path / "bin" / "apt-get").write_text(f'#!{tmp_path}/bin/sh\necho "apt-get $*" >> {tmp_path}/called\n')
     (tmp_path / "bin" / "apt-get").chmod(0o755)
     (tmp_path / "bin" / "id").unlink()
     for user, status in (("1000", 2), ("0", 0)):
         (tmp_path / "bin" / "id").write_text(f"#!{tmp_path}/bin/sh\necho {user}\n")
         (tmp_path / "bin" / "id").chmod(0o755)
-        assert machine("redis").returncode == status
+        assert machine(word).returncode == status
         assert (tmp_path / "called").exists() is (user == "0")
-    assert "install --yes --no-install-recommends redis-server" in (tmp_path / "called").read_text()
+    assert f"install --yes --no-install-recommends {package}" in (tmp_path / "called").read_text()
 
 
 def test_the_gate_runs_the_tests_and_the_checks(tmp_path):

@@ -18,6 +18,7 @@ identity = "{SECRET}1"
 seal = "{SECRET}2"
 
 [store]
+url = "postgresql://gateway:{SECRET}5@localhost/gateway"
 redis = "redis://:{SECRET}3@localhost:6379/0"
 
 [organizations.acme.upstream]
@@ -83,6 +84,7 @@ def test_every_fault_is_reported_at_once_with_its_path(file, monkeypatch):
         prot = 1
         [store]
         redis = "http://localhost"
+        url = "mysql://localhost/gateway"
         [organizations.acme.upstream]
         j1ql = "ftp://x"
         graphql = "http://user@x"
@@ -100,6 +102,7 @@ def test_every_fault_is_reported_at_once_with_its_path(file, monkeypatch):
         "secrets.identity",
         "secrets.seal",
         "store.redis",
+        "store.url",
         "organizations.acme.upstream.j1ql",
         "organizations.acme.upstream.graphql",
         "organizations.acme.upstream.persister",

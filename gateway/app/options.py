@@ -27,6 +27,7 @@ def store(settings: Settings) -> StoreOptions:
     chosen = settings.store
     return StoreOptions(
         path=chosen.sqlite,
+        url=chosen.url.get_secret_value() if chosen.url else None,
         sql_connections=chosen.sql_connections,
         sql_wait=chosen.sql_wait,
         loop_wait=chosen.loop_wait,

@@ -12,6 +12,7 @@ from gateway.app import serving
 from gateway.cli.common import config, run, settings_of, stop_requested
 from gateway.cli.demo import demo
 from gateway.cli.explaining import explain_command, replay
+from gateway.cli.keeping import audit, migrate
 from gateway.cli.operating import init, integrations, keys, users
 from gateway.settings import Settings, effective, table
 
@@ -21,6 +22,7 @@ from gateway.settings import Settings, effective, table
 def main() -> None:
     """An authorizing API gateway for a JupiterOne-like graph platform."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # the commands tell what was migrated
 
 
 @main.command()
@@ -64,5 +66,5 @@ async def _sandbox(port: int) -> None:
         raise click.ClickException(f"port {port} cannot be had: {fault.strerror}") from None
 
 
-for command in (demo, init, keys, users, integrations, explain_command, replay):
+for command in (demo, init, keys, users, integrations, migrate, audit, explain_command, replay):
     main.add_command(command)

@@ -9,12 +9,12 @@ from typing import TextIO
 
 import click
 
-from gateway.app import REAL_WORLD, Control, opened_control
+from gateway.app import REAL_WORLD, Control, opened_control, options
 from gateway.cli.common import config, run, settings_of
 from gateway.control import Issued, NewKey, OneTimeLogin
 from gateway.keys import Key, Operator, Role, expired
 from gateway.settings import Settings
-from gateway.stores import IntegrationInstance, Organization, create
+from gateway.stores import IntegrationInstance, Organization, make_store
 
 OPERATOR = Operator()
 
@@ -37,9 +37,7 @@ def init(config: Path | None, organization: str, name: str | None, email: str) -
 
 
 async def _init(settings: Settings, organization: Organization, email: str) -> None:
-    file = settings.store.sqlite
-    if not file.exists():
-        create(file)
+    await make_store(options.store(settings))
     async with opened_control(settings) as control:
         _tell_login(settings, await control.logins.found(organization, email))
     if organization.id not in settings.organizations:

@@ -76,9 +76,16 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _database_url(value: SecretStr | None) -> SecretStr | None:
+    if value and urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must be a postgresql:// URL")
+    return value
+
+
 Secret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_length=1)]
 SigningSecret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_length=32)]
 RedisURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_redis_url)]
+DatabaseURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_database_url)]
 Capabilities = Annotated[tuple[Annotated[str, AfterValidator(_capability)], ...], BeforeValidator(_words)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -152,14 +159,16 @@ class Store(Section):
 
     sqlite: Path = Path("gateway.db")
     """The database file, made by `gateway init`; a relative path starts at the working directory."""
+    url: DatabaseURL = None
+    """A PostgreSQL database instead of the file, `postgresql://user:password@host:port/database?sslmode=verify-full`."""
     redis: RedisURL = None
     """Second level of the cache, `redis://[:password@]host:port/db`; without it a miss goes to SQL."""
     sql_connections: Annotated[int, Field(ge=2)] = 4
-    """Connections to the database, a thread each; a change under way holds one of them."""
+    """Connections to the database; a change under way holds one. For PostgreSQL two more follow the changes."""
     sql_wait: Seconds = 5.0
     """Seconds that a change waits for another one to end, in this process or in another."""
     loop_wait: Seconds = 0.05
-    """Seconds that the event loop may be held up by a locked database."""
+    """Seconds that the event loop may be held up by a locked database file."""
     lookup_timeout: Seconds = 2.0
     """Seconds that a call waits for its key at most, whatever is away; then it is answered 503."""
     lookups: Count = 32

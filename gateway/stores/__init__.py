@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from gateway.stores import postgres, sqlite
 from gateway.stores.base import (
     Absent,
     AuditEvent,
@@ -25,12 +26,15 @@ from gateway.stores.base import (
     StoreUnavailable,
     Unavailable,
 )
+from gateway.stores.chain import Head, Verdict
 from gateway.stores.file import DatabaseFile
-from gateway.stores.journal import Journal
+from gateway.stores.journal import History, Journal
 from gateway.stores.options import StoreOptions
+from gateway.stores.postgres_journal import PostgresJournal
 from gateway.stores.redis import RedisLevel
 from gateway.stores.resolver import LayeredResolver
-from gateway.stores.sql import SqlRegistry, create
+from gateway.stores.sql import Database, SqlRegistry
+from gateway.stores.sqlite import create
 
 __all__ = [
     "Absent",
@@ -38,6 +42,7 @@ __all__ = [
     "Change",
     "Conflict",
     "Found",
+    "Head",
     "IntegrationInstance",
     "Level",
     "Observer",
@@ -51,7 +56,10 @@ __all__ = [
     "StoreOptions",
     "StoreUnavailable",
     "Unavailable",
+    "Verdict",
     "create",
+    "make_store",
+    "migrate_store",
     "open_store",
 ]
 
@@ -77,17 +85,15 @@ class _Nobody:
 async def open_store(
     options: StoreOptions, *, observer: Observer | None = None, timer: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[Store]:
-    """Opens what is there; the file must exist (`create`), Redis need not be up. Not before a fork.
+    """Opens what is there; the database must exist (`make_store`), Redis need not be up. Not before a fork.
 
     `timer` counts seconds from anywhere, for how long absent digests and faults of Redis are remembered. Raises
     StoreError with what to do about it, and then nothing stays open.
     """
     observer = observer or _Nobody()
     async with AsyncExitStack() as opened:  # closes in reverse, one failure does not keep the others open
-        file = DatabaseFile(options.path)
-        journal = Journal(file, options)
-        opened.callback(journal.close)
-        registry = SqlRegistry(file, options)
+        journal, database = await _open_database(options, opened)
+        registry = SqlRegistry(database, options)
         opened.push_async_callback(registry.close)
         redis = None
         if options.redis_url is not None:
@@ -98,3 +104,28 @@ async def open_store(
         )
         opened.push_async_callback(resolver.close)
         yield Store(resolver, registry, resolver.health)
+
+
+async def _open_database(options: StoreOptions, opened: AsyncExitStack) -> tuple[History, Database]:
+    if options.url is not None:
+        follower = await PostgresJournal.open(options)
+        opened.push_async_callback(follower.close)
+        return follower, postgres.database(options)
+    file = DatabaseFile(options.path)
+    journal = Journal(file, options)
+    opened.callback(journal.close)
+    return journal, sqlite.database(file, options)
+
+
+async def make_store(options: StoreOptions) -> None:
+    """Makes the database where there is none: a file, or tables in an empty database. Raises StoreError."""
+    if options.url is None:
+        if not options.path.exists():
+            create(options.path)
+    elif await postgres.is_empty(options):
+        await postgres.create(options)
+
+
+async def migrate_store(options: StoreOptions) -> tuple[int, int]:
+    """Raises an older database to the version of this gateway; from which to which. Raises StoreError."""
+    return sqlite.migrate(options.path) if options.url is None else await postgres.migrate(options)

@@ -6,11 +6,13 @@ A resolver has three answers, because the absence of an answer is not an answer:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from gateway.keys import Digest, Identity, Key, Principal, Role
+from gateway.stores.chain import Head, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,10 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(Exception):  # noqa: N818 (a state of the store, not a fault of the caller)
-    """The store cannot be reached, or did not answer in time; nothing of the change was kept."""
+    """The store cannot be reached, or did not answer in time.
+
+    Nothing of the change was kept, unless PostgreSQL was lost in the very moment of the commit: then all or nothing.
+    """
 
 
 class Conflict(Exception):  # noqa: N818
@@ -141,7 +146,9 @@ class Change(Protocol):
         """Uses a login up: its identity once, None for one that is unknown, used, or expired (`now >= expires_at`)."""
         ...
 
-    async def audit(self, event: AuditEvent) -> None: ...
+    async def audit(self, event: AuditEvent) -> None:
+        """Writes an event to the end of its organization's chain."""
+        ...
 
 
 class Registry(Protocol):
@@ -169,4 +176,11 @@ class Registry(Protocol):
 
     async def audit_events(self, organization: str | None, *, limit: int) -> tuple[AuditEvent, ...]:
         """The newest `limit` events of an organization (of all for None), newest first."""
+        ...
+
+    async def check_audit(self, noted: Iterable[Head] = ()) -> tuple[Verdict, ...]:
+        """Whether the audit trail is what was written, by organization; see `chain`.
+
+        `noted` are heads that an earlier check told: a trail that was made anew, or cut off, does not have them.
+        """
         ...

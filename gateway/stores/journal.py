@@ -1,9 +1,10 @@
 """The history of changes as one process follows it: what is new, and is what I hold still true?
 
-A synchronous connection on the event loop's own thread, because both questions are asked before a call is answered, and
-an answer by way of another thread would cost many times what it tells. Both touch only memory that SQLite shares among
-the processes of a machine. Measured: 5 µs for a call when nothing has changed (`os.stat` 2 µs, `PRAGMA data_version`
-3 µs), 7 µs more when there are changes to read, 6 µs to check a record; 7 µs for the whole of `find` with a warm key.
+`Journal` is that of SQLite; PostgreSQL's is in `postgres_journal`. It is a synchronous connection on the event loop's
+own thread, because both questions are asked before a call is answered, and an answer by way of another thread would
+cost many times what it tells. Both touch only memory that SQLite shares among the processes of a machine. Measured:
+5 µs for a call when nothing has changed (`os.stat` 2 µs, `PRAGMA data_version` 3 µs), 7 µs more when there are changes
+to read, 6 µs to check a record; 7 µs for the whole of `find` with a warm key.
 
 Open it after a fork, never before: SQLite's locks belong to the process that took them.
 """
@@ -11,16 +12,16 @@ Open it after a fork, never before: SQLite's locks belong to the process that to
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.keys import Digest, Key
+from gateway.stores import versions
 from gateway.stores.base import StoreError, StoreUnavailable
 from gateway.stores.file import DatabaseFile
 from gateway.stores.options import StoreOptions
-from gateway.stores.tables import SCHEMA_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,48 @@ class Record:
     why: str = ""
 
 
+Forget = Callable[[Sequence[Digest | None]], None]
+"""Told the digests that were changed, None among them for everything."""
+
+
+class History(Protocol):
+    """What a resolver follows. Every method raises StoreUnavailable when the history cannot be read, and then nothing
+    that is held can be trusted until `catch_up` succeeds."""
+
+    async def catch_up(self, forget: Forget) -> None:
+        """Tells what was changed since the last time, up to a moment that is not before this call began.
+
+        `forget` is called in the very step in which the journal moves on: nothing that was read later is told twice,
+        and nothing is ever held that is older than where the journal stands.
+        """
+        ...
+
+    async def is_current(self, record: Record) -> bool:
+        """Whether the record was read at a point of this very history, and nothing since concerns its digest."""
+        ...
+
+
+def read_on(
+    at: Mark, rows: Sequence[tuple[int, int, str | None]], limit: int
+) -> tuple[Mark, list[Digest | None]] | None:
+    """Where the history has come to, and what was changed, from its rows (number, nonce, digest) since `at`.
+
+    None when that cannot be told: there are more than `limit`, or the first row is not the one where we stood, so that
+    the history was rewritten, by a restored backup say.
+    """
+    if not rows or rows[0][:2] != (at.seq, at.nonce) or len(rows) > limit:
+        return None
+    return Mark(*rows[-1][:2]), [None if digest is None else Digest(digest) for _, _, digest in rows[1:]]
+
+
 _NEWEST = "SELECT seq, nonce FROM changes ORDER BY seq DESC LIMIT 1"
 _SINCE = "SELECT seq, nonce, digest FROM changes WHERE seq >= ? ORDER BY seq LIMIT ?"
-_IS_CURRENT = """
+IS_CURRENT = """
     SELECT EXISTS (SELECT 1 FROM changes WHERE seq = :seq AND nonce = :nonce)
        AND NOT EXISTS (SELECT 1 FROM changes WHERE digest = :digest AND seq > :seq)
        AND NOT EXISTS (SELECT 1 FROM changes WHERE digest IS NULL AND seq > :seq)
 """
 
-_UNCHANGED: tuple[Digest | None, ...] = ()
 _EVERYTHING: tuple[Digest | None, ...] = (None,)
 
 
@@ -82,28 +116,25 @@ class Journal:
     def close(self) -> None:
         self._connection.close()
 
-    def catch_up(self) -> Sequence[Digest | None]:
-        """The digests that were changed since the last time, None among them for everything.
-
-        Sees every change that was committed before the call, by any process of this machine: SQLite raises a
-        connection's `data_version` whenever another connection has committed.
-        """
+    async def catch_up(self, forget: Forget) -> None:
+        """Sees every change that was committed before the call, by any process of this machine: SQLite raises a
+        connection's `data_version` whenever another connection has committed. Never suspends."""
         self._file.check()
         try:
             version = self._data_version()
             if version == self._version:
-                return _UNCHANGED
+                return
             changed = self._advance()
         except sqlite3.Error as fault:
             raise self._lost(fault) from fault
         self._version = version  # last: a version counts as seen when its changes were read
-        return changed
+        forget(changed)
 
-    def is_current(self, record: Record) -> bool:
-        """Whether the record was read at a point of this very history, and nothing since concerns its digest."""
+    async def is_current(self, record: Record) -> bool:
+        """See `History`. Never suspends: what it says is true in the same step of the loop."""
         values = {"digest": record.digest, "seq": record.at.seq, "nonce": record.at.nonce}
         try:
-            ((current,),) = self._read(_IS_CURRENT, values)
+            ((current,),) = self._read(IS_CURRENT, values)
         except OverflowError:  # no row has a number that SQLite cannot hold
             return False
         except sqlite3.Error as fault:
@@ -112,12 +143,12 @@ class Journal:
 
     def _advance(self) -> Sequence[Digest | None]:
         rows = self._read(_SINCE, (self._at.seq, self._limit + 1))
-        # The first row must be the one where we stood: if not, the history was rewritten, by a restored backup say.
-        if not rows or rows[0][:2] != (self._at.seq, self._at.nonce) or len(rows) > self._limit:
+        known = read_on(self._at, rows, self._limit)
+        if known is None:
             self._at = self._newest()
             return _EVERYTHING
-        self._at = Mark(*rows[-1][:2])
-        return [digest for _, _, digest in rows[1:]]
+        self._at, changed = known
+        return changed
 
     def _newest(self) -> Mark:
         rows = self._read(_NEWEST)
@@ -146,14 +177,18 @@ def _connect(file: DatabaseFile, wait: float) -> sqlite3.Connection:
 
 def _verify(connection: sqlite3.Connection, path: Path) -> None:
     """Refuses a file that is not ours, and sets write-ahead logging, where readers and a writer never wait."""
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    if ("meta",) not in tables:
-        raise StoreError(f"`{path}` is not a database of the gateway: run `gateway init` with another path")
-    found = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall()
-    if found != [(SCHEMA_VERSION,)]:
-        raise StoreError(
-            f"`{path}` has schema version {found[0][0] if found else 'none'}, this gateway reads {SCHEMA_VERSION}: "
-            "use the gateway that made it, or run `gateway init` with another path"
-        )
+    if refused := versions.fault(f"`{path}`", _version(connection)):
+        raise StoreError(refused)
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     connection.execute("PRAGMA query_only = ON").fetchall()
+
+
+def _version(connection: sqlite3.Connection) -> str | None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()}
+    if versions.VERSION_TABLE in tables:
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    elif "meta" in tables:  # before there were migrations
+        found = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall()
+    else:
+        return None
+    return str(found[0][0]) if found else None

@@ -11,7 +11,10 @@ class StoreOptions:
     """Where the keys are, and the limits of looking them up. Raises ValueError for a limit that is not positive."""
 
     path: Path
-    """The SQLite file, made by `gateway init`."""
+    """The SQLite file, made by `gateway init`; with `url` it is not used."""
+
+    url: str | None = field(default=None, repr=False)
+    """`postgresql://` address with its credentials; None for the SQLite file."""
 
     sql_connections: int = 4
     """Connections to the database, a thread each. One may be held by a change, the others serve look-ups."""
@@ -21,7 +24,7 @@ class StoreOptions:
 
     loop_wait: float = 0.05
     """How long the event loop itself may be held up by a locked database. Readers are locked out only while another
-    process repairs the file after a crash, which takes milliseconds."""
+    process repairs the file after a crash, which takes milliseconds. SQLite only."""
 
     lookup_timeout: float = 2.0
     """The longest that a call waits for its key, whatever is away; then it is `Unavailable`. Clients give up later."""

@@ -1,36 +1,39 @@
 """Digest -> principal, in three levels: this process, Redis, the database.
 
 **The promise.** `find` never answers with what was no longer true when the call began, however warm the caches are and
-whichever process of this machine made the change. No entry's age plays a part in it.
+whichever process made the change, on this machine (SQLite) or on any (PostgreSQL). No entry's age plays a part in it.
 
 **What it stands on.** The database holds a history: one row of `changes` for each change of what a digest resolves to,
-written in the transaction that makes the change. SQLite has one writer at a time, so the order of the rows is the order
-of the commits, and whoever sees a row sees its change. Reading the history is cheap enough to do it for every call, on
-the loop's own thread (see `journal`):
+written in the transaction that makes the change. Changes are made one after the other (SQLite has one writer at a time;
+for PostgreSQL see `postgres`), so the order of the rows is the order of the commits, and whoever sees a row sees its
+change and all before it. A process follows the history (see `journal`, `postgres_journal`):
 
-1. *Before the memory is looked into*, `catch_up` reads the rows since the last call and drops what they name. It sees
-   all that was committed before it, so what is left in memory is true now.
-2. *Before a record is kept or answered with*, `is_current` asks, as the last thing and with no `await` in between,
-   whether the record's mark is a point of this history and no later row concerns its digest. A record carries the mark
-   at which it was read, in the same statement.
+1. *Before the memory is looked into*, `catch_up` reads the rows since the last time and drops what they name. It sees
+   all that was committed before the call, so what is left in memory was true then or later.
+2. *Before a record is kept or answered with*, two things are asked. `is_current`: is the record's mark a point of this
+   history, and does no later row concern its digest? A record carries the mark at which it was read, in the same
+   statement. And, in the step in which the record is kept: was its digest among what `catch_up` has told since the
+   record was asked for (`_overtaken`)? In SQLite the two are one, because nothing there suspends; in PostgreSQL the
+   answer to the first may be older than what was told meanwhile.
 
 **Why no stale record gets through.**
 
+- *What is in memory is never older than where the journal stands.* A record was true at the moment A of its reading.
+  The rows that the journal had read when the asking began are in it; those that it read since would have overtaken it;
+  all others it will still read, and then the record is dropped.
 - *A refill after a revocation.* A reads the key, B revokes it, A writes what it has read to Redis or to its memory:
   the mark is older than B's row, so rule 2 refuses it in every process, whatever the order of the writes. Deleting from
   Redis is housekeeping; nothing depends on it, and no message between processes can be lost, because there is none.
-- *A change between the check and the next call.* The check and the entry into memory are one step of the loop; a row
-  that comes later is seen by rule 1 of the next call, since its number is above where `catch_up` stands.
-- *Callers that share one look-up.* One that joined late may have begun after a revocation that the others did not see.
-  Rule 2 is applied when the look-up ends, which is after all of them began; a flight is taken off the board in that
-  same step, so nobody can join an answer that was given before they called.
+- *Callers that share one look-up.* One that joined late may have begun after a revocation that the look-up did not
+  see. But it caught up before it joined, which has overtaken the look-up. A flight is taken off the board in the step
+  in which its record is kept, so nobody can join an answer that was given before they called.
 - *Redis back with old data*, a failover to a lagging replica, another installation's entries, or a database restored
   from a backup whose numbers run on differently: marks carry a random nonce beside the number, so a mark of another
   history is no point of ours. Redis answering under the wrong name: the digest in the record is compared.
 - *Absent keys* are remembered under rule 1 too: making the key writes a row that drops the memory of its absence.
 
-**When the history cannot be read** (a disk error; the file gone or replaced: its inode is compared for every call),
-nothing held can be trusted, and the answer is `Unavailable` until it can be read again.
+**When the history cannot be read** (a disk error; the file gone or replaced: its inode is compared for every call; the
+server away), nothing held can be trusted, and the answer is `Unavailable` until it can be read again.
 
 Junk cannot push out good keys: absent digests have a cache of their own, are never put into Redis, and take one of
 `lookups` places while they are looked up.
@@ -40,13 +43,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from cachetools import LRUCache, TTLCache
 
 from gateway.keys import Digest, Principal, principal
 from gateway.stores.base import Absent, Found, Level, Observer, StoreUnavailable, Unavailable
-from gateway.stores.journal import Journal, Record
+from gateway.stores.journal import History, Record
 from gateway.stores.options import StoreOptions
 from gateway.stores.redis import RedisLevel
 
@@ -69,7 +72,7 @@ class LayeredResolver:
         self,
         options: StoreOptions,
         *,
-        journal: Journal,
+        journal: History,
         load: Callable[[Digest], Awaitable[Record]],
         redis: RedisLevel | None,
         observer: Observer,
@@ -82,13 +85,14 @@ class LayeredResolver:
         self._timeout = options.lookup_timeout
         self._places = asyncio.Semaphore(options.lookups)
         self._flights: dict[Digest, asyncio.Task[Found]] = {}
+        self._overtaken: set[Digest] = set()  # of those under way: changed since their record was asked for
         self._present: LRUCache[Digest, Principal] = LRUCache(options.memory_keys)
         self._absent: TTLCache[Digest, Absent] = TTLCache(options.absent_keys, options.absent_seconds, timer)
 
     async def find(self, digest: Digest) -> Found:
         """See `Resolver`. A call that is cancelled leaves the look-up to the others who wait for it."""
         try:
-            self._forget_what_changed()
+            await self._journal.catch_up(self._forget)
         except StoreUnavailable as away:
             return self._unavailable(str(away))
         if known := self._present.get(digest):
@@ -107,7 +111,7 @@ class LayeredResolver:
 
     async def _sql_health(self) -> str:
         try:
-            self._forget_what_changed()
+            await self._journal.catch_up(self._forget)
             async with asyncio.timeout(self._timeout):
                 await self._load(_NOBODY)
         except StoreUnavailable as away:
@@ -121,14 +125,22 @@ class LayeredResolver:
         if self._flights:
             await asyncio.wait(self._flights.values())
 
-    def _forget_what_changed(self) -> None:
-        for digest in self._journal.catch_up():
+    def _forget(self, digests: Sequence[Digest | None]) -> None:
+        for digest in digests:
             if digest is None:
                 self._present.clear()
                 self._absent.clear()
+                self._overtaken.update(self._flights)
             else:
                 self._present.pop(digest, None)
                 self._absent.pop(digest, None)
+                if digest in self._flights:
+                    self._overtaken.add(digest)
+
+    async def _holds(self, record: Record) -> bool:
+        """Rule 2, to be asked last: from here to keeping the record and to the answer there is no `await`."""
+        current = await self._journal.is_current(record)
+        return current and record.digest not in self._overtaken
 
     def _flight(self, digest: Digest) -> asyncio.Task[Found]:
         """The look-up of this digest that is under way, or a new one."""
@@ -148,7 +160,9 @@ class LayeredResolver:
             _log.exception("looking up a key failed")
             return self._unavailable("internal error")
         finally:
-            del self._flights[digest]  # in the step of the last check: nobody joins an answer from before their call
+            # In the step of the last check: nobody joins an answer from before their call.
+            del self._flights[digest]
+            self._overtaken.discard(digest)
 
     def _unavailable(self, why: str) -> Unavailable:
         self._observer.looked_up("sql", "unavailable")
@@ -163,11 +177,12 @@ class LayeredResolver:
     async def _from_redis(self, digest: Digest) -> Found | None:
         if self._redis is None:
             return None
+        self._overtaken.discard(digest)
         record = await self._redis.get(digest)
         if record is None:
             self._observer.looked_up("redis", "miss")
             return None
-        if self._journal.is_current(record):
+        if await self._holds(record):
             return self._keep(record, "redis")
         self._observer.looked_up("redis", "stale")
         await self._redis.drop(digest)
@@ -175,10 +190,11 @@ class LayeredResolver:
 
     async def _from_sql(self, digest: Digest) -> Found:
         for _ in range(_ROUNDS):
+            self._overtaken.discard(digest)
             record = await self._load(digest)
             if self._redis is not None and record.key is not None:
                 await self._redis.put(record)
-            if self._journal.is_current(record):  # last: from here to the answer there is no `await`
+            if await self._holds(record):
                 return self._keep(record, "sql")
             self._observer.looked_up("sql", "stale")
         raise StoreUnavailable(f"the key changed {_ROUNDS} times while it was read")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, case, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, Row, bindparam, case, select
 
 from gateway.keys import Digest, Identity, Key, Kind, Role
 from gateway.stores.base import AuditEvent
+from gateway.stores.chain import Head
 from gateway.stores.journal import Mark, Record
-from gateway.stores.tables import changes, identities, keys, members, users
+from gateway.stores.tables import audit_events, changes, identities, keys, members, users
 
 _ROLE: ColumnElement[str | None] = case((users.c.platform_admin, Role.PLATFORM_ADMIN.value), else_=members.c.role)
 _IDENTITY = (
@@ -53,6 +54,14 @@ BY_DIGEST = select(_newest, *_KEY).select_from(
     .outerjoin(identities, keys.c.identity_id == identities.c.id)
     .outerjoin(*_OWNER)
     .outerjoin(*_MEMBER)
+)
+
+BEFORE_ALL = -(2**63)
+EVENTS_AFTER = (
+    select(audit_events)
+    .where(audit_events.c.id > bindparam("after", type_=BigInteger))
+    .order_by(audit_events.c.id)
+    .limit(bindparam("page", type_=Integer))
 )
 
 
@@ -136,3 +145,11 @@ def audit_row(event: AuditEvent) -> dict[str, Any]:
 def audit_event(row: Row[Any]) -> AuditEvent:
     details = tuple(sorted(json.loads(row.details).items()))
     return AuditEvent(row.at, row.actor, row.organization_id, row.event, row.subject, details)
+
+
+def chain_id(organization: str | None) -> str:
+    return organization or ""
+
+
+def head(row: Row[Any]) -> Head:
+    return Head(row.organization_id or None, row.events, row.hash)

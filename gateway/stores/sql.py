@@ -1,40 +1,31 @@
-"""The database: the registry, and a key by its digest. SQLite, spoken through SQLAlchemy Core.
+"""The registry, and a key by its digest, over a database that SQLAlchemy Core speaks to.
 
-Every read is one statement, so that it sees one state. A change is one transaction that holds SQLite's write lock from
-its start (BEGIN IMMEDIATE): nothing it has read can change before it commits.
+Every read is one statement, so that it sees one state; a check of the audit trail is one snapshot. A change is one
+transaction that holds the database's one lock for changes from its start: nothing it has read can change before it
+commits, changes happen one after the other, and the rows of `changes` are numbered in the order of the commits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Executable, Row, create_engine, event, insert, select, text, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as NoConnectionInTime
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Executable, Insert, Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.keys import Digest, Identity, Key, Role
 from gateway.stores import rows
-from gateway.stores.base import (
-    AuditEvent,
-    Conflict,
-    IntegrationInstance,
-    Organization,
-    StoreError,
-    StoreUnavailable,
-)
-from gateway.stores.file import DatabaseFile
+from gateway.stores.base import AuditEvent, IntegrationInstance, Organization, StoreUnavailable
+from gateway.stores.chain import Check, Head, Verdict, followed
+from gateway.stores.faults import faults_named
 from gateway.stores.journal import Record
 from gateway.stores.options import StoreOptions
 from gateway.stores.tables import (
-    SCHEMA_VERSION,
+    audit_chains,
     audit_events,
     changes,
     identities,
@@ -42,8 +33,6 @@ from gateway.stores.tables import (
     keys,
     logins,
     members,
-    meta,
-    metadata,
     organizations,
     users,
 )
@@ -51,25 +40,36 @@ from gateway.stores.tables import (
 Values = dict[str, Any]
 
 
-class SqlRegistry:
-    """The registry over one SQLite file, and the lowest level of the resolver. Close it."""
+_PAGE = 1_000
+"""Audit events that a check reads at once."""
 
-    def __init__(self, file: DatabaseFile, options: StoreOptions) -> None:
-        self._file = file
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What the registry must know of one kind of database."""
+
+    engine: AsyncEngine
+    """Within a transaction, nothing is committed by itself."""
+    reading: AsyncEngine
+    """For single statements."""
+    begin_change: str
+    """Begins a transaction alone: waits until no other change is under way, in any process."""
+    begin_snapshot: str
+    """Begins a transaction whose statements all see one state."""
+    check: Callable[[], None]
+    """Raises StoreUnavailable when what is connected to is not the database any more."""
+
+
+class SqlRegistry:
+    """The registry over a database, and the lowest level of the resolver. Close it."""
+
+    def __init__(self, database: Database, options: StoreOptions) -> None:
+        self._database = database
         self._wait = options.sql_wait
         self._changing = asyncio.Lock()
-        self._engine = create_async_engine(
-            URL.create("sqlite+aiosqlite", database=file.uri, query={"uri": "true"}),
-            connect_args={"isolation_level": None, "timeout": options.sql_wait},
-            pool_size=options.sql_connections,
-            max_overflow=0,
-            pool_timeout=options.sql_wait,
-            hide_parameters=True,  # an error names no digest and no address
-        )
-        event.listen(self._engine.sync_engine, "connect", _prepare)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._database.engine.dispose()
 
     async def load(self, digest: Digest) -> Record:
         """What the database says about a digest, and at which point of its history. Raises StoreUnavailable."""
@@ -103,24 +103,41 @@ class SqlRegistry:
             newest = newest.where(audit_events.c.organization_id == organization)
         return tuple(rows.audit_event(row) for row in await self._all(newest))
 
+    async def check_audit(self, noted: Iterable[Head] = ()) -> tuple[Verdict, ...]:
+        """Whether the audit trail is what was written; see `chain`. `noted` are heads that an earlier check told."""
+        check = Check({head.organization: head for head in noted})
+        with faults_named():
+            async with self._database.engine.connect() as connection:
+                await connection.exec_driver_sql(self._database.begin_snapshot)
+                last = rows.BEFORE_ALL
+                while found := (await connection.execute(rows.EVENTS_AFTER, {"after": last, "page": _PAGE})).all():
+                    for row in found:
+                        check.take(dict(row._mapping), row.hash)  # noqa: SLF001 (its public name)
+                    last = found[-1].id
+                heads = (await connection.execute(select(audit_chains))).all()
+        self._database.check()
+        return check.end(map(rows.head, heads))
+
     async def _all(self, statement: Executable, values: Values | None = None) -> Sequence[Row[Any]]:
-        with _faults_named():
-            async with self._engine.connect() as connection:
+        with faults_named():
+            async with self._database.reading.connect() as connection:
                 found = (await connection.execute(statement, values)).all()
-        self._file.check()
+        self._database.check()
         return found
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[SqlChange]:
         """One transaction, see `Registry`. Not within another change: it would wait for that one, in vain."""
         async with self._alone():
-            self._file.check()
-            with _faults_named():
-                async with self._engine.connect() as connection:
-                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                    yield SqlChange(connection)
+            self._database.check()
+            async with AsyncExitStack() as opened:
+                with faults_named():
+                    connection = await opened.enter_async_context(self._database.engine.connect())
+                    await connection.exec_driver_sql(self._database.begin_change)
+                yield SqlChange(connection)
+                with faults_named():
                     await connection.commit()
-            self._file.check()  # else it was written into a file that nobody reads
+            self._database.check()  # else it was written into a file that nobody reads
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -201,65 +218,33 @@ class SqlChange:
         return rows.identity(found[0])
 
     async def audit(self, event: AuditEvent) -> None:
-        await self._write(insert(audit_events), rows.audit_row(event))
+        row = rows.audit_row(event)
+        own = audit_chains.c.organization_id == rows.chain_id(event.organization)
+        found = await self._read(select(audit_chains).where(own))
+        head = followed(rows.head(found[0]) if found else None, row, event.organization)
+        await self._write(insert(audit_events), row | {"hash": head.hash})
+        recorded = {"events": head.events, "hash": head.hash}
+        if found:
+            await self._write(update(audit_chains).where(own).values(recorded))
+        else:
+            await self._write(insert(audit_chains), {"organization_id": rows.chain_id(event.organization)} | recorded)
 
     async def _changed(self, digest: Digest, version: int) -> None:
         await self._write(insert(changes), {"nonce": _nonce(), "digest": digest, "version": version})
 
     async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
-        with _faults_named():
+        with faults_named():
             return (await self._connection.execute(statement)).all()
 
     async def _write(self, statement: Executable, values: Values | None = None) -> None:
-        with _faults_named():
+        with faults_named():
             await self._connection.execute(statement, values)
 
 
-def create(path: Path) -> None:
-    """Makes a new database, for its owner's eyes only (mode 0600). Raises StoreError where there is one already."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        url = URL.create("sqlite", database=DatabaseFile(path).uri, query={"uri": "true"})
-        engine = create_engine(url, connect_args={"isolation_level": None}, poolclass=NullPool)
-        event.listen(engine, "connect", _prepare)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # all tables or none, and only one process makes them
-            if connection.scalar(text("SELECT count(*) FROM sqlite_master")):
-                raise StoreError(f"there is a database at `{path}` already: remove it, or choose another path")
-            metadata.create_all(connection)
-            connection.execute(insert(meta), {"name": "schema", "value": SCHEMA_VERSION})
-            connection.execute(insert(changes), {"nonce": _nonce(), "digest": None, "version": None})
-            connection.commit()
-    except OSError as fault:
-        raise StoreError(f"`{path}` cannot be made: {fault.strerror}") from fault
-    except DBAPIError as fault:
-        raise StoreError(f"`{path}` cannot be made into a database: {fault.orig}") from fault
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    """For each new connection."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA synchronous = FULL")  # an acknowledged revocation survives a loss of power
-    cursor.close()
+def first_change() -> Insert:
+    """The beginning of a database's history: a resolver has a point to stand on."""
+    return insert(changes).values(nonce=_nonce(), digest=None, version=None)
 
 
 def _nonce() -> int:
     return secrets.randbits(63)
-
-
-@contextmanager
-def _faults_named() -> Iterator[None]:
-    """Turns the faults of the database into ours, whose words are fit for a log."""
-    try:
-        yield
-    except IntegrityError as fault:
-        if "UNIQUE" in str(fault.orig):
-            taken = str(fault.orig).removeprefix("UNIQUE constraint failed: ")
-            raise Conflict(f"`{taken}` is taken already") from fault
-        raise ValueError(f"what was to be stored contradicts the rest: {fault.orig}") from fault
-    except DBAPIError as fault:
-        raise StoreUnavailable(f"the database failed: {fault.orig}") from fault
-    except NoConnectionInTime as fault:
-        raise StoreUnavailable("the database has no connection free") from fault

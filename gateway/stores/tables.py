@@ -6,6 +6,12 @@ key stays as a tombstone, so that its digest can never be taken again and the au
 `changes` tells the resolvers of all processes what they must forget (see `resolver`). Whoever changes what a digest
 resolves to writes a row in the very same transaction; `digest` NULL means everything. `nonce` is random: two histories
 that have the same numbers, of a database and of its restored backup for instance, are still told apart.
+
+`audit_events` are chained by hash (see `chain`); `audit_chains` has the newest hash of each chain, and how many events
+it has. Its row with an empty id is the chain of the events of no organization.
+
+`migrations` makes the tables; what stands here is what queries are made from, and a test compares the two. In
+PostgreSQL text is compared by its bytes (collation "C"), as SQLite does, whatever the database's own collation is.
 """
 
 from __future__ import annotations
@@ -21,11 +27,9 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
 )
-
-SCHEMA_VERSION = "1"
+from sqlalchemy import Text as _Text
 
 # Named constraints, because a migration can only change what it can name.
 metadata = MetaData(
@@ -40,13 +44,7 @@ metadata = MetaData(
 
 # SQLite numbers rows by itself only in a column of type INTEGER, which holds 64 bits there.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
-
-meta = Table(
-    "meta",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-)
+Text = _Text().with_variant(_Text(collation="C"), "postgresql")
 
 organizations = Table(
     "organizations",
@@ -69,8 +67,8 @@ users = Table(
 members = Table(
     "members",
     metadata,
-    Column("user_id", ForeignKey("users.id"), primary_key=True),
-    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), primary_key=True),
+    Column("organization_id", Text, ForeignKey("organizations.id"), primary_key=True),
     Column("role", Text, nullable=False),
     CheckConstraint("role IN ('organization_admin', 'user')", name="role"),
 )
@@ -79,7 +77,7 @@ integration_instances = Table(
     "integration_instances",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False),
     Column("name", Text, nullable=False),
     UniqueConstraint("id", "organization_id"),  # what an identity refers to
 )
@@ -89,8 +87,8 @@ identities = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
-    Column("user_id", ForeignKey("users.id")),
+    Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False),
+    Column("user_id", Text, ForeignKey("users.id")),
     Column("instance_id", Text),
     # Both columns, so that no identity reaches into another organization's integration.
     ForeignKeyConstraint(
@@ -106,7 +104,7 @@ keys = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("digest", Text, nullable=False, unique=True),
-    Column("identity_id", ForeignKey("identities.id"), nullable=False, index=True),
+    Column("identity_id", Text, ForeignKey("identities.id"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("category", Text),
     Column("policy", Text),
@@ -142,15 +140,24 @@ audit_events = Table(
     Column("event", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("details", Text, nullable=False),
+    Column("hash", Text, nullable=False, server_default=""),
     Index(None, "organization_id", "id"),
     sqlite_autoincrement=True,
+)
+
+audit_chains = Table(
+    "audit_chains",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
 )
 
 logins = Table(
     "logins",
     metadata,
     Column("digest", Text, primary_key=True),
-    Column("identity_id", ForeignKey("identities.id"), nullable=False),
+    Column("identity_id", Text, ForeignKey("identities.id"), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
     CheckConstraint("length(digest) = 64 AND digest = lower(digest)", name="digest"),

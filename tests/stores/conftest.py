@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,19 @@ import pytest
 
 import gateway
 from gateway.keys import Digest, Identity, Key, Kind, digest
-from gateway.stores import Level, Organization, Outcome, RedisFault, Registry, Store, StoreOptions, create, open_store
+from gateway.stores import (
+    Level,
+    Organization,
+    Outcome,
+    RedisFault,
+    Registry,
+    Store,
+    StoreOptions,
+    create,
+    make_store,
+    open_store,
+)
+from gateway.stores.tables import metadata
 
 SECRETS = itertools.count()
 
@@ -91,6 +104,70 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+class FileDatabase:
+    """SQLite. By hand: not through the gateway."""
+
+    kind = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.options: dict[str, Any] = {"path": path}
+        self._path = path
+
+    def by_hand(self, *statements: str) -> list[Any]:
+        """Runs statements in one transaction; the rows of the last."""
+        with closing(sqlite3.connect(self._path)) as connection, connection:
+            return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+    def dump(self) -> list[str]:
+        """All rows of all tables."""
+        with closing(sqlite3.connect(self._path)) as connection:
+            return list(connection.iterdump())
+
+
+class ServerDatabase:
+    """PostgreSQL."""
+
+    kind = "postgresql"
+
+    def __init__(self, server: Any, url: str) -> None:
+        self.options: dict[str, Any] = {"path": Path("/nowhere/gateway.db"), "url": url}
+        self._server, self._url = server, url
+        self.name = url.rpartition("/")[2]
+
+    def by_hand(self, *statements: str) -> list[Any]:
+        told = self._server.tell(self._url, "; ".join(statements))
+        return [tuple(line.split("|")) for line in told.splitlines()]
+
+    def dump(self) -> list[str]:
+        tables = [f"SELECT '{name}', to_jsonb({name}) FROM {name} ORDER BY 2" for name in metadata.tables]
+        return self._server.tell(self._url, "; ".join(tables)).splitlines()
+
+
+@pytest.fixture(scope="session")
+def contract_url(postgres: Any) -> tuple[str, str]:
+    """A database that every test finds as it was just made, and the dump that makes it so."""
+    url = postgres.new_database()
+    asyncio.run(make_store(StoreOptions(Path("/nowhere"), url=url)))
+    return url, postgres.dump(url)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of the contract runs on both databases; one that takes `path` is about SQLite's file."""
+    own = (mark for mark in metafunc.definition.iter_markers("parametrize") if mark.args[0] == "database")
+    if "database" in metafunc.fixturenames and not any(own):
+        kinds = ["sqlite"] if "path" in metafunc.fixturenames else ["sqlite", "postgresql"]
+        metafunc.parametrize("database", kinds, indirect=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> FileDatabase | ServerDatabase:
+    if request.param == "sqlite":
+        return FileDatabase(request.getfixturevalue("path"))
+    server, (url, dump) = request.getfixturevalue("postgres"), request.getfixturevalue("contract_url")
+    server.restore(url, dump)
+    return ServerDatabase(server, url)
+
+
 Open = Callable[..., Awaitable[Opened]]
 
 # A busy machine must not look like an outage; tests of outages set their own.
@@ -98,12 +175,12 @@ PATIENT = {"sql_wait": 60.0, "loop_wait": 60.0, "lookup_timeout": 60.0, "redis_t
 
 
 @pytest.fixture
-async def opened(path: Path) -> AsyncIterator[Open]:
+async def opened(database: FileDatabase | ServerDatabase) -> AsyncIterator[Open]:
     """Opens stores on the database, each as another process would; the options can be changed by name."""
     async with AsyncExitStack() as stores:
 
         async def open_(**changed: Any) -> Opened:
-            return await stores.enter_async_context(_open(StoreOptions(**{"path": path} | PATIENT | changed)))
+            return await stores.enter_async_context(_open(StoreOptions(**database.options | PATIENT | changed)))
 
         yield open_
 
@@ -130,8 +207,8 @@ from gateway.stores import AuditEvent, StoreOptions, open_store
 {act}
 
 async def main():
-    async with open_store(StoreOptions(Path(sys.argv[1]), sql_wait=60.0)) as store:
-        await act(store, *sys.argv[2:])
+    async with open_store(StoreOptions(Path(sys.argv[1]), sys.argv[2] or None, sql_wait=60.0)) as store:
+        await act(store, *sys.argv[3:])
 
 asyncio.run(main())
 """
@@ -140,7 +217,7 @@ Elsewhere = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 
 @pytest.fixture
-async def elsewhere(path: Path) -> AsyncIterator[Elsewhere]:
+async def elsewhere(database: FileDatabase | ServerDatabase) -> AsyncIterator[Elsewhere]:
     """Starts another process that runs `async def act(store, *arguments)` on the same database."""
     started = []
 
@@ -150,7 +227,8 @@ async def elsewhere(path: Path) -> AsyncIterator[Elsewhere]:
             sys.executable,
             "-c",
             _SCRIPT.format(act=act),
-            str(path),
+            str(database.options["path"]),
+            database.options.get("url", ""),
             *arguments,
             stdout=asyncio.subprocess.PIPE,
             env=environment,

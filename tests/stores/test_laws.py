@@ -86,12 +86,21 @@ def test_an_answer_is_what_the_database_says(redis_url, steps):
     asyncio.run(play(redis_url, steps))
 
 
-async def play(redis_url, steps):
+@settings(max_examples=settings().max_examples // 8)
+@given(STEPS)
+def test_an_answer_is_what_the_server_says(redis_url, postgres, contract_url, steps):
+    url, dump = contract_url
+    postgres.restore(url, dump)
+    asyncio.run(play(redis_url, steps, url))
+
+
+async def play(redis_url, steps, url=None):
     with tempfile.TemporaryDirectory() as folder, redis.Redis.from_url(redis_url) as raw:
         patient = {"sql_wait": 60.0, "lookup_timeout": 60.0, "redis_timeout": 10.0}
         small = {"memory_keys": 2, "catch_up_rows": 2}
-        options = StoreOptions(Path(folder) / "gateway.db", redis_url=redis_url, **patient, **small)
-        create(options.path)
+        options = StoreOptions(Path(folder) / "gateway.db", url, redis_url=redis_url, **patient, **small)
+        if url is None:
+            create(options.path)
         async with open_store(options) as one, open_store(options) as two:
             async with one.registry.change() as change:
                 await change.add_organization(Organization("acme", "Acme"))

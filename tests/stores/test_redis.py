@@ -71,7 +71,7 @@ async def test_old_data_in_redis_cannot_revive_a_revoked_key(opened, redis_url, 
     assert not raw.exists(name(its))
 
 
-async def test_a_record_of_another_database_is_not_used(opened, redis_url, tmp_path):
+async def test_a_record_of_another_database_is_not_used(opened, path, redis_url, tmp_path):
     create(tmp_path / "other.db")
     other, store = await opened(path=tmp_path / "other.db", redis_url=redis_url), await opened(redis_url=redis_url)
     _, its = await other.new_key()

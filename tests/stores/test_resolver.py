@@ -110,18 +110,20 @@ async def test_a_key_made_after_it_was_asked_for_is_found_at_once(opened, levels
     assert isinstance(await store.find(unknown), Principal)
 
 
-async def test_a_thousand_first_calls_with_one_key_make_one_look_up(opened, levels):
+async def test_a_thousand_first_calls_with_one_key_make_one_look_up(opened, levels, database):
     store = await opened(**levels)
     _, its = await store.new_key()
     statements = []
-    engine = store.registry._engine.sync_engine
+    engine = store.registry._database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
 
     found = await asyncio.gather(*(store.find(its) for _ in range(1_000)))
 
     assert len(set(found)) == 1
     assert isinstance(found[0], Principal)
-    assert len(statements) == 1
+    look_ups = [statement for statement in statements if "FROM keys" in statement or "JOIN keys" in statement]
+    # In PostgreSQL the first caller has asked for the changes before the others came, who then may find it gone.
+    assert 1 <= len(look_ups) <= (1 if database.kind == "sqlite" else 2)
 
 
 async def test_a_caller_who_leaves_does_not_take_the_look_up_along(opened, levels):
@@ -277,10 +279,10 @@ async def test_nobody_joins_a_look_up_that_has_its_answer(assembled, path):
             answers.append(ended.value)
 
     class Watched(Journal):
-        def is_current(self, record: Record) -> bool:
+        async def is_current(self, record: Record) -> bool:
             if not began:
                 asyncio.get_running_loop().call_soon(revoke_and_call)
-            return super().is_current(record)
+            return await super().is_current(record)
 
     with closing(Watched(DatabaseFile(path), store.options)) as journal:
         resolver = assemble(journal=journal)
@@ -307,16 +309,16 @@ async def test_a_key_that_changes_all_the_time_is_unavailable_not_stale(assemble
 # --- outages ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_database_that_fails_is_unavailable_not_absent(opened, levels, path, unknown):
+async def test_a_database_that_fails_is_unavailable_not_absent(opened, levels, database, unknown):
     store = await opened(**levels)
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("ALTER TABLE keys RENAME TO lost")
+    database.by_hand("ALTER TABLE keys RENAME TO lost")
 
     found = await store.find(unknown)
 
     assert isinstance(found, Unavailable)
-    assert "no such table: keys" in found.why
-    assert "no such table" in (await store.store.health())["sql"]
+    told = {"sqlite": "no such table", "postgresql": 'relation "keys" does not exist'}[database.kind]
+    assert told in found.why
+    assert told in (await store.store.health())["sql"]
 
 
 async def test_a_database_that_never_answers_is_unavailable(opened, path, unknown):
@@ -343,7 +345,7 @@ async def test_a_fault_of_ours_is_unavailable_and_logged(assembled, caplog, unkn
     assert "looking up a key failed" in caplog.text
 
 
-async def test_warm_caches_are_not_trusted_when_the_history_cannot_be_read(opened, levels):
+async def test_warm_caches_are_not_trusted_when_the_history_cannot_be_read(opened, levels, path):
     store = await opened(**levels)
     _, its = await store.new_key()
     await store.find(its)

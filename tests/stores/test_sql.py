@@ -1,8 +1,9 @@
-"""The registry over SQLite: what it keeps, what it refuses, and what is left when something ends in the middle."""
+"""The registry over both databases: what it keeps, what it refuses, what is left when something ends in the middle."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -15,12 +16,6 @@ from gateway.stores import AuditEvent, Conflict, IntegrationInstance, Organizati
 ACME = Organization("acme", "Acme")
 EVE = Identity("identity-eve", Kind.USER, "acme", user="eve", role=Role.USER)
 AWS = IntegrationInstance("instance-1", "acme", "AWS production")
-
-
-def dump(path):
-    """All rows of all tables."""
-    with closing(sqlite3.connect(path)) as connection:
-        return list(connection.iterdump())
 
 
 def key_of(identity: Identity, name: str = "a key") -> Key:
@@ -128,14 +123,13 @@ async def test_a_membership_given_again_wakes_the_users_keys_at_once(opened):
     assert (await store.find(digest("hers"))).identity.role == Role.ORGANIZATION_ADMIN
 
 
-async def test_a_disabled_owner_has_no_live_keys_and_no_logins(opened, path):
+async def test_a_disabled_owner_has_no_live_keys_and_no_logins(opened, database):
     store = await opened()
     async with store.registry.change() as change:
         await add_eve(change)
         await change.add_key(key_of(EVE), digest("hers"))
         await change.add_login(digest("code"), EVE.id, expires_at=100)
-    with closing(sqlite3.connect(path)) as other, other:
-        other.execute("UPDATE users SET status = 'disabled'")
+    database.by_hand("UPDATE users SET status = 'disabled'")
 
     assert (await store.find(digest("hers"))).why == "the owner is not active"
     async with store.registry.change() as change:
@@ -145,19 +139,19 @@ async def test_a_disabled_owner_has_no_live_keys_and_no_logins(opened, path):
 # --- ending -------------------------------------------------------------------------------------------------------
 
 
-async def test_revoking_twice_keeps_the_first_time_and_writes_one_change(opened, path):
+async def test_revoking_twice_keeps_the_first_time_and_writes_one_change(opened, database):
     store = await opened()
     key, _ = await store.new_key()
     async with store.registry.change() as change:
         await change.revoke_key(key.id, at=10, by="first")
         await change.revoke_key(key.id, at=20, by="second")
-    after_one = dump(path)
+    after_one = database.dump()
     async with store.registry.change() as change:
         await change.revoke_key(key.id, at=30, by="third")
         await change.revoke_key("nobody's", at=30, by="third")
 
     assert await store.registry.key(key.id) == replace(key, revoked_at=10, version=2)
-    assert dump(path) == after_one
+    assert database.dump() == after_one
 
 
 async def test_a_revoked_keys_digest_is_taken_for_ever(opened):
@@ -201,18 +195,18 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("again", TAKEN.values(), ids=TAKEN)
-async def test_what_is_taken_is_a_conflict_that_leaves_no_row(opened, path, again):
+async def test_what_is_taken_is_a_conflict_that_leaves_no_row(opened, database, again):
     registry = (await opened()).registry
     async with registry.change() as change:
         await add_eve(change)
         await change.add_key(key_of(EVE), digest("hers"))
         await change.add_login(digest("code"), EVE.id, expires_at=100)
-    before = dump(path)
+    before = database.dump()
 
     with pytest.raises(Conflict) as refused:
         await audited(registry, again)
 
-    assert dump(path) == before
+    assert database.dump() == before
     assert digest("hers") not in str(refused.value)
 
 
@@ -236,18 +230,18 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-async def test_what_contradicts_the_rest_is_refused_and_leaves_no_row(opened, path, wrong):
+async def test_what_contradicts_the_rest_is_refused_and_leaves_no_row(opened, database, wrong):
     registry = (await opened()).registry
     async with registry.change() as change:
         await add_eve(change)
         await change.add_organization(Organization("second", "Second"))
         await change.add_integration_instance(AWS)
-    before = dump(path)
+    before = database.dump()
 
     with pytest.raises(ValueError, match="contradicts the rest"):
         await audited(registry, wrong)
 
-    assert dump(path) == before
+    assert database.dump() == before
 
 
 # --- audit --------------------------------------------------------------------------------------------------------
@@ -268,6 +262,83 @@ async def test_audit_events_come_newest_first_and_by_organization(opened):
     assert await registry.audit_events(None, limit=10) == tuple(reversed(events))
     assert await registry.audit_events("acme", limit=10) == (events[2], events[1])
     assert await registry.audit_events(None, limit=1) == (events[3],)
+
+
+async def test_the_trail_fits_whoever_wrote_it(opened):
+    one, two = await opened(), await opened()
+    for number in range(3):
+        for store in (one, two):
+            async with store.registry.change() as change:
+                await change.audit(AuditEvent(number, "eve", "acme", "key.created", f"key-{number}"))
+                await change.audit(AuditEvent(number, "eve", None, "something", "else"))
+
+    nothing, acme = await one.registry.check_audit()
+
+    assert (nothing.head.organization, nothing.head.events, nothing.fault) == (None, 6, None)
+    assert (acme.head.organization, acme.head.events, acme.fault) == ("acme", 6, None)
+    assert await two.registry.check_audit([nothing.head, acme.head]) == (nothing, acme)
+
+
+async def test_an_event_that_is_taken_back_leaves_no_gap(opened):
+    registry = (await opened()).registry
+    event = AuditEvent(1, "eve", "acme", "key.created", "key-1")
+    async with registry.change() as change:
+        await change.audit(event)
+    with pytest.raises(RuntimeError):
+        await audited(registry, lambda change: fail_after(change.audit(event)))
+    async with registry.change() as change:
+        await change.audit(event)
+
+    (acme,) = await registry.check_audit()
+
+    assert (acme.head.events, acme.fault) == (2, None)
+
+
+async def fail_after(work):
+    await work
+    raise RuntimeError
+
+
+async def test_a_long_trail_is_read_page_by_page(opened, monkeypatch):
+    monkeypatch.setattr("gateway.stores.sql._PAGE", 2)
+    registry = (await opened()).registry
+    async with registry.change() as change:
+        for number in range(5):
+            await change.audit(AuditEvent(number, "eve", "acme", "key.created", "key-1"))
+
+    (acme,) = await registry.check_audit()
+
+    assert (acme.head.events, acme.fault) == (5, None)
+
+
+COPY = """
+    INSERT INTO audit_events (id, at, actor, organization_id, event, subject, details, hash)
+    SELECT 9, at, actor, organization_id, event, subject, details, hash FROM audit_events WHERE id = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("UPDATE audit_events SET actor = 'adam' WHERE id = 2", "event 2 .* does not fit"),
+        ("UPDATE audit_events SET details = '{ }' WHERE id = 2", "event 2 .* does not fit"),
+        ("DELETE FROM audit_events WHERE id = 2", "event 3 .* does not fit"),
+        ("DELETE FROM audit_events WHERE id = 3", "3 events are on record, 2 are there"),
+        ("DELETE FROM audit_events", "3 events are on record, 0 are there"),
+        ("DELETE FROM audit_chains", "no record of their number"),
+        (COPY, "event 9 .* does not fit"),
+    ],
+)
+async def test_what_was_done_to_the_trail_by_hand_is_found(opened, database, act, told):
+    registry = (await opened()).registry
+    async with registry.change() as change:
+        for number in range(3):
+            await change.audit(AuditEvent(number, "eve", "acme", "key.created", "key-1"))
+    database.by_hand(act)
+
+    (acme,) = await registry.check_audit()
+
+    assert re.search(told, acme.fault)
 
 
 # --- ending in the middle -----------------------------------------------------------------------------------------
@@ -299,9 +370,9 @@ async def act(store, name, count):
 """
 
 
-async def test_an_exception_rolls_everything_back(opened, path):
+async def test_an_exception_rolls_everything_back(opened, database):
     store = await opened()
-    before = dump(path)
+    before = database.dump()
 
     async def change_ones_mind(change):
         await add_eve(change)
@@ -311,12 +382,12 @@ async def test_an_exception_rolls_everything_back(opened, path):
     with pytest.raises(RuntimeError, match="changed my mind"):
         await audited(store.registry, change_ones_mind)
 
-    assert dump(path) == before
+    assert database.dump() == before
 
 
-async def test_a_cancelled_change_leaves_no_row_and_no_lock(opened, path):
+async def test_a_cancelled_change_leaves_no_row_and_no_lock(opened, database):
     store = await opened()
-    before = dump(path)
+    before = database.dump()
     inside = asyncio.Event()
 
     async def never_end(change):
@@ -330,7 +401,7 @@ async def test_a_cancelled_change_leaves_no_row_and_no_lock(opened, path):
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert dump(path) == before
+    assert database.dump() == before
     await store.new_key()
 
 
@@ -351,10 +422,10 @@ async def test_a_change_cancelled_while_it_waits_for_another_process_takes_no_lo
 
 
 @pytest.mark.parametrize(("ending", "kept"), [("inside", False), ("after", True)])
-async def test_a_killed_writer_leaves_the_old_or_the_new_state(opened, path, elsewhere, ending, kept):
+async def test_a_killed_writer_leaves_the_old_or_the_new_state(opened, database, elsewhere, ending, kept):
     store = await opened()
     await store.new_key()
-    before = dump(path)
+    before = database.dump()
     process = await elsewhere(ADD, "late", ending)
     assert (await process.stdout.readline()).strip() == ending.encode()
 
@@ -364,11 +435,11 @@ async def test_a_killed_writer_leaves_the_old_or_the_new_state(opened, path, els
     assert (await store.registry.key("key-late") is not None) == kept
     assert (len(await store.registry.audit_events("acme", limit=10)) == 1) == kept
     assert isinstance(await store.find(digest("late")), Principal) == kept
-    assert (dump(path) == before) != kept
+    assert (database.dump() == before) != kept
     await store.new_key()
 
 
-async def test_two_processes_that_write_at_once_lose_nothing(opened, path, elsewhere):
+async def test_two_processes_that_write_at_once_lose_nothing(opened, database, elsewhere):
     store = await opened()
     await store.new_key()
     processes = [await elsewhere(ADD_MANY, name, "15") for name in ("one", "two")]
@@ -379,12 +450,11 @@ async def test_two_processes_that_write_at_once_lose_nothing(opened, path, elsew
     expected = {f"key-{name}-{number}" for name in ("one", "two") for number in range(15)}
     assert expected | {key.id for key, _ in mine} <= keys
     assert len(await store.registry.audit_events("acme", limit=1_000)) == 30
-    with closing(sqlite3.connect(path)) as raw:
-        numbers = [seq for (seq,) in raw.execute("SELECT seq FROM changes ORDER BY seq")]
+    numbers = [int(seq) for (seq,) in database.by_hand("SELECT seq FROM changes ORDER BY seq")]
     assert numbers == list(range(1, len(keys) + 2))
 
 
-async def test_two_revocations_at_once_are_one(opened, path):
+async def test_two_revocations_at_once_are_one(opened):
     one, two = await opened(), await opened()
     key, _ = await one.new_key()
 
@@ -448,29 +518,27 @@ async def test_a_change_to_a_file_that_is_replaced_meanwhile_is_not_acknowledged
         await audited(store.registry, revoke_in_vain)
 
 
-async def test_a_database_without_its_tables_is_unavailable(opened, path):
+async def test_a_database_without_its_tables_is_unavailable(opened, database):
     store = await opened()
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("ALTER TABLE audit_events RENAME TO lost")
+    database.by_hand("ALTER TABLE audit_events RENAME TO lost")
 
-    with pytest.raises(StoreUnavailable, match="no such table"):
+    with pytest.raises(StoreUnavailable, match=r"no such table|does not exist"):
         await store.registry.audit_events(None, limit=1)
 
 
-async def test_what_is_acknowledged_is_on_the_disk(opened):
+async def test_what_is_acknowledged_is_on_the_disk(opened, path):
     store = await opened()
 
-    async with store.registry._engine.connect() as connection:
+    async with store.registry._database.engine.connect() as connection:
         assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar() == 2  # FULL
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------
 
 
-async def test_errors_name_no_digest_and_no_address(opened, path):
+async def test_errors_name_no_digest_and_no_address(opened, database):
     store = await opened()
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("DROP TABLE logins")
+    database.by_hand("DROP TABLE logins")
 
     with pytest.raises(StoreUnavailable) as away:
         async with store.registry.change() as change:

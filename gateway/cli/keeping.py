@@ -1,0 +1,71 @@
+"""What keeps an installation whole: raising its database's version, and checking the audit trail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from gateway.app import opened_control, options
+from gateway.cli.common import config, run, settings_of
+from gateway.stores import Head, Verdict, migrate_store
+
+
+@click.command()
+@config
+def migrate(config: Path | None) -> None:
+    """Raise the database to this gateway's version. Stop the gateways, and make a backup, before."""
+    before, after = run(migrate_store(options.store(settings_of(config))))
+    told = f"version {after} already" if before == after else f"from version {before} to {after}"
+    click.echo(f"the database: {told}", err=True)
+
+
+@click.group()
+def audit() -> None:
+    """The audit trail."""
+
+
+@audit.command()
+@config
+@click.option(
+    "--heads",
+    type=click.File("r", "utf-8"),
+    help="What an earlier check printed, kept where the database's keepers cannot change it.",
+)
+def verify(config: Path | None, heads: TextIO | None) -> None:
+    """Check that no audit event was changed, removed, added or moved. Exit code 1 names the first that does not fit.
+
+    Prints how far each chain goes, one JSON object a line. Keep it elsewhere for the next check: a trail that was made
+    anew by somebody who can write to the database, or is that of an old backup, is told by --heads alone.
+    """
+    settings = settings_of(config)
+    noted = _heads(heads) if heads else ()
+
+    async def work() -> tuple[Verdict, ...]:
+        async with opened_control(settings) as control:
+            return await control.store.registry.check_audit(noted)
+
+    verdicts = run(work())
+    for verdict in verdicts:
+        if verdict.fault is None:
+            click.echo(_line(verdict.head))
+    faults = [f"{_chain(verdict.head)}: {verdict.fault}" for verdict in verdicts if verdict.fault is not None]
+    if faults:
+        raise click.ClickException("the audit trail is not what was written\n" + "\n".join(faults))
+
+
+def _line(head: Head) -> str:
+    return json.dumps({"organization": head.organization, "events": head.events, "hash": head.hash})
+
+
+def _heads(file: TextIO) -> tuple[Head, ...]:
+    try:
+        return tuple(Head(**json.loads(line)) for line in file if line.strip())
+    except (TypeError, ValueError):  # other text, or other members
+        raise click.UsageError("--heads wants what `gateway audit verify` printed") from None
+
+
+def _chain(head: Head) -> str:
+    return "events of no organization" if head.organization is None else f"organization {head.organization}"
