@@ -183,3 +183,24 @@ def test_a_query_that_narrowing_lets_through_is_not_sent(monkeypatch, call, prin
     assert "github_repo" not in denied.refusal.message
     assert denied.grounds.because[0] == "permissions[0]"
     assert denied.grounds.because[1].startswith("not proven: `W")
+
+
+@pytest.mark.parametrize(
+    "inside", ["'", '"', "/", "[", "\\[", "\\]", "\\/", "\\'", '\\"', "${x}", "\x01", "\\\x01", "^", "^^", ""]
+)
+def test_the_brackets_of_a_regex_hold_nothing_that_ends_them_elsewhere(inside):
+    assert verified(f"FIND * WITH _type = 'github_repo' AND a = /x[{inside}]/", REPOS, strict=False)
+    assert (
+        verified(f"FIND * WITH _type = 'github_repo' AND a = /x[b{inside or '['}c]/", REPOS, strict=False)
+        or "^" in inside
+    )
+
+
+@pytest.mark.parametrize("inside", ["a", "^a", "a-z", "\\d.+*?", "$", "a$b", "a^", "(|)", "^-"])
+def test_the_brackets_of_a_regex_may_hold_anything_else(inside):
+    assert verified(f"FIND * WITH _type = 'github_repo' AND a = /x[{inside}]+y/i", REPOS, strict=False) is None
+
+
+def test_functions_that_make_no_groups_may_stand_in_conditions():
+    text = "FIND * WITH _type = 'github_repo' AND a = concat(b, 'x') AS e WHERE ABS(e.n) > ROUND(e.m)"
+    assert verified(text, REPOS, strict=False) is None
