@@ -306,7 +306,12 @@ def test_71_metadata_that_is_not_text_everywhere_is_refused(name):
     assert "not metadata that a condition can name" in error.message
 
 
-@pytest.mark.parametrize("value", ["x' OR '1'='1", '") RETURN "', "') OR (_id != 'x", "{{x}}", "--", "*", "a/b", " v "])
+WHOLE_TEMPLATES = ["{{x}}", "{{}}", "a {{x}}{{y}} b", "{x}", "a{", "}", "{} {{x}} }{"]
+
+
+@pytest.mark.parametrize(
+    "value", ["x' OR '1'='1", '") RETURN "', "') OR (_id != 'x", "--", "*", "a/b", " v ", *WHOLE_TEMPLATES]
+)
 def test_71_a_value_is_data(value):
     assert one(conditioned({"name": value})).condition == Condition((("name", (value,)),))
 
