@@ -34,13 +34,14 @@ class Names:
     def of(cls, query: tree.Query) -> Names:
         given: set[str] = set()
         texts: list[str] = []
-        for part, place in parts(query):
+        every = tuple(parts(query))
+        for part, place in every:
             if part.alias is not None:
                 given.add(part.alias)
             elif (text := default_name(part)) and not (place.negated and isinstance(part, tree.Step)):
                 texts.append(text)
         # whether `(HAS)` is called HAS as well, no document says: it takes the name, and cannot be spoken of by it
-        unsure = [text for part, _ in parts(query) if _is_bracketed_verb(part) and (text := default_name(part))]
+        unsure = [text for part, _ in every if _is_bracketed_verb(part) and (text := default_name(part))]
         taken = Counter(name.casefold() for name in (*given, *texts, *unsure))
         single = frozenset(text for text in texts if taken[text.casefold()] == 1)
         return cls(frozenset(given), single, frozenset(_spoken(query)), frozenset(texts) - single)

@@ -15,7 +15,8 @@ def check_names(draft: Draft) -> None:
     """Raises NotNarrowed for a name that could speak of another thing than its writer means."""
     query = draft.query
     _check_properties(draft)
-    _check_aliases(query)
+    if draft.names.given:
+        _check_aliases(query)
     items = query.returns if isinstance(query.returns, tuple) else ()
     columns = frozenset(item.alias for item in items if item.alias is not None)
     for expression in spoken_expressions(query):
@@ -45,7 +46,8 @@ def _check_aliases(query: tree.Query) -> None:
     """
     unnamed = [(part, name) for part, _ in parts(query) if part.alias is None and (name := default_name(part))]
     texts = {name for _, name in unnamed}
-    firm = {name.casefold() for part, name in unnamed if isinstance(part, tree.Step) or is_full_text(query)}
+    ordered = is_full_text(query)
+    firm = {name.casefold() for part, name in unnamed if ordered or isinstance(part, tree.Step)}
     loose = {name.casefold() for _, name in unnamed}
     for part, _ in parts(query):
         if part.alias is not None:
