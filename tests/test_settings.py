@@ -191,3 +191,11 @@ def test_every_setting_has_a_description_of_one_line():
     for path, field in fields(Settings):
         assert field.description, path
         assert "\n" not in field.description, path
+
+
+@pytest.mark.parametrize("wrong", ["me:SECR/ET@host/db", "me:SECRET@host:port/db", "m[e:SECRET@host/db"])
+def test_an_address_that_cannot_be_read_is_told_without_its_words(file, wrong):
+    """A password with a slash in it ends the host, and begins the port."""
+    (fault,) = faults(file(WHOLE.replace(f"gateway:{SECRET}5@localhost/gateway", wrong)))
+    assert fault.startswith("store.url: cannot be read: write `/`")
+    assert "SEC" not in fault

@@ -77,7 +77,17 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
 
 
 def _database_url(value: SecretStr | None) -> SecretStr | None:
-    if value and urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+    """The faults of an address are told without its words: a part of the password could be taken for the port."""
+    if value is None:
+        return None
+    try:
+        url = urlsplit(value.get_secret_value())
+        _ = url.port  # read, because it is judged only then
+    except ValueError:
+        raise ValueError(
+            "cannot be read: write `/`, `?`, `#`, `[` and `@` in a password as %2F, %3F and so on"
+        ) from None
+    if url.scheme not in {"postgresql", "postgres"}:
         raise ValueError("must be a postgresql:// URL")
     return value
 

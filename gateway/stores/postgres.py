@@ -135,5 +135,5 @@ def _opening() -> Iterator[None]:
             yield
     except StoreUnavailable as away:
         raise StoreError(f"{WHERE} cannot be used: {away}") from away
-    except ValueError as fault:  # asyncpg's, about the address
-        raise StoreError(f"{WHERE} cannot be used: {fault}") from fault
+    except ValueError:  # asyncpg's, about the address, of which it may repeat a part of the password
+        raise StoreError(f"{WHERE} cannot be used: its address cannot be read") from None

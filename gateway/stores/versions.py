@@ -55,10 +55,9 @@ def is_empty(connection: Connection) -> bool:
 def raise_version(connection: Connection) -> None:
     """Makes the tables of the current version in the connection's transaction, from those that are there or none."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option(
-        "version_locations", str(Path(__file__).parent / "migrations" / "versions").replace("%", "%%")
-    )
+    scripts = str(Path(__file__).parent / "migrations").replace("%", "%%")  # a sign of its own in such a configuration
+    config.set_main_option("script_location", scripts)
+    config.set_main_option("version_locations", f"{scripts}/versions")
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
     if VERSION_TABLE not in inspect(connection).get_table_names() and not is_empty(connection):

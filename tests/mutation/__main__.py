@@ -14,7 +14,7 @@ from mutation.driver import ROOT, mutants_of, survivors
 
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 
-PROOF = ("tests/proof/test_agreement.py", "tests/authz/test_soundness.py")
+PROOF = ("tests/authz/test_leaf_cases.py", "tests/proof/test_agreement.py")
 PACKAGES = {
     "policy": (("gateway.policy",), ("tests/policy",)),
     "rows": (("gateway.authz.rows",), ("tests/authz/test_rows.py", *PROOF)),
