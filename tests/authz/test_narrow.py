@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,47 @@ def test_the_condition_may_take_a_quarter_of_a_million_characters():
     assert narrow("FIND *", bound(250_000))
     with pytest.raises(NotNarrowed, match="by more than 250000 characters"):
         narrow("FIND *", bound(250_001))
+
+
+LONG = {
+    "steps with a name": lambda n: "FIND A" + "".join(f" THAT HAS AS r{i} B" for i in range(n)),
+    "steps named by their verb": lambda n: (
+        "FIND A"
+        + "".join(f" THAT V{i} B" for i in range(n))
+        + " WHERE "
+        + " AND ".join(f"V{i}.x = 1" for i in range(n))
+    ),
+    "columns and names": lambda n: (
+        "FIND A AS a"
+        + "".join(f" THAT HAS B AS b{i}" for i in range(n))
+        + " RETURN "
+        + ", ".join(f"b{i}.x" for i in range(n))
+    ),
+    "groups": lambda n: "FIND A THAT HAS B" + " (THAT HAS C)?" * n,
+}
+
+
+def work(query, mode):
+    """How many functions are called and generators resumed, and the time of none."""
+    counted = 0
+
+    def count(_frame, event, _argument):
+        nonlocal counted
+        counted += event == "call"
+
+    bound = Binding(REPOS.predicate, mode, VERIFIED)
+    sys.setprofile(count)
+    try:
+        narrow(query, bound)
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("long", LONG.values(), ids=LONG.keys())
+def test_a_query_twice_as_long_is_twice_the_work(long, mode):
+    assert work(long(600), mode) < 2.3 * work(long(300), mode)  # more than any cache holds
 
 
 def test_a_query_that_is_longer_than_the_limits_is_not_read():

@@ -16,8 +16,10 @@ Induced mode shows every relationship between two visible entities, and needs no
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from gateway.authz.capabilities import Mode
 from gateway.authz.narrow.draft import Draft, NotNarrowed
@@ -146,7 +148,12 @@ class _Strict:
     def _is_only(self, name: str, step: tree.Step) -> bool:
         """Whether no word outside of a step is its name; the scanner takes no other one for certain."""
         word = name.lower()
-        return list(words(self._draft.query)).count(word) == list(words_of(step)).count(word)
+        return self._words[word] == list(words_of(step)).count(word)
+
+    @cached_property
+    def _words(self) -> Counter[str]:
+        """How often each word stands in the query: counted once, and only if a step has a name of its own."""
+        return Counter(words(self._draft.query))
 
     def _negated(self, step: tree.Step, place: Place, decided: list[bool | None]) -> tree.Step | None:
         """`!` over edges that are all visible, or all hidden: the hidden ones are not there."""
