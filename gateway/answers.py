@@ -23,6 +23,7 @@ CODES: dict[int, str] = {
     403: "FORBIDDEN",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
     408: "REQUEST_TIMEOUT",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
@@ -56,11 +57,23 @@ def answered(value: Any, call_id: str, *, status: int = 200) -> Reply:
     return _reply(status, value, call_id, _RETRY if status == HTTPStatus.SERVICE_UNAVAILABLE else ())
 
 
+def empty(call_id: str, status: int) -> Reply:
+    """An answer without a body."""
+    return Reply(status, b"", headers(call_id)[1:])
+
+
 def refused(refusal: Refusal, call_id: str, path: str) -> Reply:
     """The answer to a refused call; `path` decides in whose words, and may be one that no route has."""
     route = route_of(path)
     methods = route.methods if route is not None else frozenset[str]()
     hints = _hints(refusal.reason, methods)
+    match route.face if route is not None else None:
+        case Face.TENANT:
+            return _reply(refusal.status, _tenant_error(refusal), call_id, (*hints, *_why(refusal)))
+        case Face.ACCOUNT:
+            return _reply(refusal.status, _account_error(refusal), call_id, (*hints, *_why(refusal)))
+        case _:
+            pass
     if route is None or route.face is Face.REST:
         return _reply(refusal.status, _rest_error(refusal, call_id), call_id, hints)
     status = 200 if refusal.status == HTTPStatus.FORBIDDEN else refusal.status
@@ -97,6 +110,21 @@ def _reply(status: int, value: Any, call_id: str, more: Headers = ()) -> Reply:
 def _rest_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
     members = {"code": CODES[refusal.status], "reason": refusal.reason}
     return {"error": members | {"message": _message(refusal), "requestId": call_id}}
+
+
+def _tenant_error(refusal: Refusal) -> dict[str, Any]:
+    """Outside GraphQL, as Contember's server says it; what there is no member for is in headers."""
+    message = "Authentication required" if refusal.reason is Reason.NO_CREDENTIAL else _message(refusal)
+    return {"errors": [{"code": refusal.status, "message": message}]}
+
+
+def _account_error(refusal: Refusal) -> dict[str, Any]:
+    """As Rapid7's platform says it: one body for every credential that does not work."""
+    return {"message": "Unauthorized" if refusal.status == HTTPStatus.UNAUTHORIZED else refusal.message}
+
+
+def _why(refusal: Refusal) -> Headers:
+    return ((b"gateway-reason", refusal.reason.encode()),)
 
 
 def _message(refusal: Refusal) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.app import options
-from gateway.control import Logins, Tokens
-from gateway.control.enrolment import Enrolment
+from gateway.control import Desk, Logins, Organizations, People, Tokens, desk_over
 from gateway.settings import Settings
 from gateway.stores import Observer, Store, StoreError, open_store
 
@@ -35,20 +34,34 @@ class Control:
     """The use cases over an open store."""
 
     store: Store
-    tokens: Tokens
+    desk: Desk
     logins: Logins
-    enrolment: Enrolment
+
+    @property
+    def tokens(self) -> Tokens:
+        return self.desk.tokens
+
+    @property
+    def people(self) -> People:
+        return self.desk.people
+
+    @property
+    def organizations(self) -> Organizations:
+        return self.desk.organizations
 
 
 def control_of(store: Store, settings: Settings, world: World) -> Control:
     """The use cases over a store that is open."""
-    registry, outside = store.registry, (world.now, world.randomness)
+    outside = (world.now, world.randomness)
     return Control(
         store,
-        Tokens(registry, options.tokens(settings), *outside),
-        Logins(registry, options.logins(settings), *outside),
-        Enrolment(registry, *outside),
+        desk_over(store.registry, options.tokens(settings), *outside),
+        Logins(store.registry, options.logins(settings), *outside),
     )
+
+
+def _opened(settings: Settings, observer: Observer | None) -> AbstractAsyncContextManager[Store]:
+    return open_store(options.store(settings), projects=options.projects(settings), observer=observer)
 
 
 @asynccontextmanager
@@ -58,7 +71,7 @@ async def opened_control(
     """The control plane over the store of the settings, open while the block runs. Raises StartError."""
     async with AsyncExitStack() as opened:
         try:
-            store = await opened.enter_async_context(open_store(options.store(settings), observer=observer))
+            store = await opened.enter_async_context(_opened(settings, observer))
         except StoreError as fault:
             raise StartError(str(fault)) from fault
         yield control_of(store, settings, world)

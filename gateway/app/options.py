@@ -7,7 +7,7 @@ from gateway.control.logins import LoginOptions
 from gateway.control.tokens import TokenOptions
 from gateway.http1 import FrontLimits
 from gateway.j1ql import Limits
-from gateway.keys import Lifetimes
+from gateway.keys import Lifetimes, Project, Switches
 from gateway.policy import PolicyOptions
 from gateway.proxy import (
     Binding,
@@ -56,8 +56,30 @@ def tokens(settings: Settings) -> TokenOptions:
         max_values=chosen.policy_values,
         max_value_characters=chosen.policy_value_characters,
     )
-    lifetimes = Lifetimes(default_days=chosen.default_days, max_days=chosen.max_days)
-    return TokenOptions(lifetimes=lifetimes, policy=policy, max_name_characters=chosen.name_characters)
+    return TokenOptions(
+        lifetimes=Lifetimes(default_days=chosen.default_days, max_days=chosen.max_days),
+        policy=policy,
+        switches=Switches(
+            organization_keys_manage=chosen.organization_keys_manage, user_keys_reach_all=chosen.user_keys_reach_all
+        ),
+        projects=projects(settings),
+        plain_secrets=chosen.contember_secrets,
+        max_name_characters=chosen.name_characters,
+        max_overlap_hours=chosen.overlap_hours,
+    )
+
+
+def projects(settings: Settings) -> dict[str, Project]:
+    """By slug."""
+    return {
+        slug: Project(
+            slug,
+            chosen.organization,
+            chosen.name or slug,
+            {name: role.role() for name, role in chosen.roles.items()},
+        )
+        for slug, chosen in settings.projects.items()
+    }
 
 
 def logins(settings: Settings) -> LoginOptions:
@@ -75,6 +97,7 @@ def rules(settings: Settings) -> Rules:
         page=limits.page_rows,
         query_body=limits.query_body,
         graphql_body=limits.graphql_body,
+        control_body=limits.control_body,
         validated_queries=limits.validated_queries,
         job_body=limits.job_body,
         upload_body=limits.inspected_upload,

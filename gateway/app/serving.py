@@ -16,8 +16,8 @@ from functools import partial
 from gateway.app import options
 from gateway.app.admin import Admin, plan_locally
 from gateway.app.control import REAL_WORLD, Control, StartError, World, control_of, opened_control
-from gateway.authz import plan
-from gateway.control.jupiterone import JupiterOne
+from gateway.authz import Face, plan
+from gateway.control import Contember, JupiterOne, Rapid7
 from gateway.metrics import Metrics
 from gateway.proxy import (
     DecisionLog,
@@ -68,7 +68,8 @@ async def serving(
             plan=plan,
             rules=options.rules(settings),
             resolver=control.store.resolver,
-            execute=JupiterOne(control.tokens).execute,
+            execute=JupiterOne(control.desk).execute,
+            faces={Face.TENANT: Contember(control.desk), Face.ACCOUNT: Rapid7(control.desk)},
             bindings=options.bindings(settings),
             sender=sender,
             identities=Identities(options.identities(settings)),

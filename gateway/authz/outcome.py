@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.http1 import Refusal
+from gateway.authz.routes import Face
+from gateway.http1 import Call, Refusal
 from gateway.policy import Predicate
 
 
@@ -121,8 +122,16 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceCall:
+    """A whole call of one of the control plane's faces, with its body."""
+
+    face: Face
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
-    operation: GraphQLRequest | WhoAmI | Computed
+    operation: GraphQLRequest | WhoAmI | Computed | FaceCall
     grounds: Grounds = Grounds()
 
 

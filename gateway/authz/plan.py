@@ -9,14 +9,15 @@ It is asked again after each Need, so a call that is refused whatever its body h
 from __future__ import annotations
 
 from gateway.authz.graphql_call import plan_graphql
-from gateway.authz.outcome import Deny, Facts, Local, Plan, WhoAmI
+from gateway.authz.outcome import Deny, FaceCall, Facts, Grounds, Local, NeedBody, Plan, WhoAmI
 from gateway.authz.persister_call import plan_create, plan_job
 from gateway.authz.query_call import plan_query
 from gateway.authz.query_validation import plan_validate
 from gateway.authz.routes import Route, route_of
 from gateway.authz.rules import Rules
-from gateway.http1 import Call, Reason, Refusal
+from gateway.http1 import Call, Reason, Refusal, has_body
 from gateway.keys import Principal, expired
+from gateway.policy import ANY
 
 ACCOUNT_HEADERS = (b"jupiterone-account", b"lifeomic-account")
 """Which account a client means; the second spelling is the older clients'."""
@@ -35,7 +36,7 @@ def plan(call: Call, principal: Principal, facts: Facts, rules: Rules, now: int)
         return Deny(Refusal(Reason.UNKNOWN_ROUTE, f"there is nothing at {call.path}"))
     if call.method not in route.methods:
         return Deny(Refusal(Reason.METHOD_NOT_ALLOWED, f"{call.path} takes {' or '.join(sorted(route.methods))}"))
-    if route.json and not _says_json(call):
+    if route.json and call.method == "POST" and not _says_json(call):
         return Deny(Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, f"{call.path} takes Content-Type: application/json"))
     return _by_route(call, route, principal, facts, rules)
 
@@ -54,8 +55,17 @@ def _by_route(call: Call, route: Route, principal: Principal, facts: Facts, rule
             return plan_job(call, route, principal.policy, facts, rules)
         case "whoami":
             return Local(WhoAmI())
+        case "tenant" | "account":
+            return _plan_face(call, route, rules)
         case _:
             return Deny(Refusal(Reason.UNKNOWN_ROUTE, f"there is nothing at {call.path}"))
+
+
+def _plan_face(call: Call, route: Route, rules: Rules) -> Plan:
+    """A call of one of the control plane's faces. Bodies are small, and read whole."""
+    if call.body is None and has_body(call.headers):
+        return NeedBody(rules.control_body)
+    return Local(FaceCall(route.face, call), Grounds("keys", ANY))
 
 
 def _says_json(call: Call) -> bool:

@@ -12,13 +12,18 @@ class Face(StrEnum):
 
     REST = "rest"
     GRAPHQL = "graphql"
+    TENANT = "tenant"
+    """Contember's tenant API."""
+    ACCOUNT = "account"
+    """Rapid7's account API."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """`name` is the closed label of metrics and logs; `job` and `part` are set below a synchronization job.
 
-    `json` routes decide by their body, so it must say that it is JSON; the others pass on whatever the upstream takes.
+    `json` routes decide by the body of a POST, so it must say that it is JSON; the others pass on whatever the upstream
+    takes.
     """
 
     name: str
@@ -32,6 +37,7 @@ class Route:
 _POST = frozenset({"POST"})
 _GET = frozenset({"GET"})
 _GRAPHQL = Route("graphql", _POST, Face.GRAPHQL, json=True)
+_ACCOUNT_ROUTE = Route("account", frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"}), Face.ACCOUNT, json=True)
 
 ROUTES: dict[str, Route] = {
     "/j1ql": Route("j1ql", _POST, json=True),
@@ -43,7 +49,12 @@ ROUTES: dict[str, Route] = {
     "/rules/graphql": _GRAPHQL,
     "/whoami": Route("whoami", _GET),
     "/persister/synchronization/jobs": Route("sync_create", _POST, json=True),
+    "/tenant": Route("tenant", _POST, Face.TENANT, json=True),
+    "/validate": Route("account", _GET, Face.ACCOUNT),
 }
+
+_ACCOUNT = re.compile(r"/account/api/1/[0-9A-Za-z_./-]{1,256}")
+"""What is there is the account face's to say."""
 
 _JOB = re.compile(
     r"/persister/synchronization/jobs/(?P<job>[0-9A-Za-z-]{1,64})"
@@ -58,6 +69,8 @@ def route_of(path: str) -> Route | None:
     """The route of a raw path, or None."""
     if route := ROUTES.get(path):
         return route
+    if _ACCOUNT.fullmatch(path):
+        return _ACCOUNT_ROUTE
     if match := _JOB.fullmatch(path):
         part = match["part"] or ""
         return Route("sync_job", _POST if part else _GET, job=match["job"], part=part)

@@ -34,6 +34,8 @@ class Rules:
     """A J1QL call; the longest real query has under 1,000 characters."""
     graphql_body: int = 2 * 1024 * 1024
     """A GraphQL call; rule packs and compliance documents reach some hundred kilobytes."""
+    control_body: int = 256 * 1024
+    """A call about keys; the longest has a policy in it, of at most 65,536 characters."""
     validated_queries: int = 250
     """Queries in one `/j1ql/validate` call, as on the platform."""
     job_body: int = 64 * 1024

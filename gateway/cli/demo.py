@@ -19,8 +19,8 @@ import click
 from gateway import sandbox
 from gateway.app import REAL_WORLD, Control, Gateway, StartError, serving
 from gateway.cli.common import run, stop_requested
-from gateway.control import NewKey, OneTimeLogin
-from gateway.keys import Principal, Role, digest
+from gateway.control import NewKey, NewUser, OneTimeLogin
+from gateway.keys import Operator, Principal, Role, digest
 from gateway.settings import Settings, validated
 from gateway.stores import IntegrationInstance, Organization, create
 
@@ -40,6 +40,27 @@ POLICIES: dict[str, dict[str, object]] = {
     "dashboard": {"effect": "ALLOW", "actions": ["dashboard:View"], "resources": ["dashboard:123456"]},
 }
 """Account keys, by name: `repos` and `dashboard` are the examples of "Creating User and Account API Keys"."""
+
+PROJECT = "my-blog"
+_PROJECT = {
+    "organization": ACCOUNT,
+    "name": "My blog",
+    "roles": {
+        "editor": {
+            "variables": {"language": {}},
+            "permissions": [
+                {
+                    "effect": "ALLOW",
+                    "actions": ["query:ReadGraphData"],
+                    "resources": ["*"],
+                    "condition": {"stringEquals": {"language": {"variable": "language"}}},
+                }
+            ],
+        },
+        "viewer": {"permissions": [{"effect": "ALLOW", "actions": ["query:ReadGraphData"], "resources": ["*"]}]},
+    },
+}
+"""The project of Contember's documentation, "API keys management"."""
 
 CREATE_TOKEN = """mutation CreateToken($token: TokenInput!) {
   createToken(token: $token) {
@@ -120,6 +141,7 @@ def _settings(ports: Ports, folder: Path, redis: str | None, upstream: sandbox.R
         "secrets": {"identity": REAL_WORLD.randomness(32).hex(), "seal": REAL_WORLD.randomness(32).hex()},
         "store": {"sqlite": folder / DATABASE, "redis": redis},
         "decision_log": {"file": folder / DECISIONS},
+        "projects": {PROJECT: _PROJECT},
         "organizations": {
             ACCOUNT: {
                 "upstream": {
@@ -142,10 +164,11 @@ async def _make_keys(control: Control) -> dict[str, str]:
     """The secrets by name. Each key is made by somebody who may: people log in, and make their own."""
     founded = await control.logins.found(Organization(ACCOUNT, "Northwind"), "platform@northwind.example")
     platform = await _log_in(control, founded)
-    await control.enrolment.add_user("admin@northwind.example", ACCOUNT, Role.ORGANIZATION_ADMIN)
+    administrator = NewUser("admin@northwind.example", Role.ORGANIZATION_ADMIN)
+    await control.people.add_user(Operator(), administrator, organization=ACCOUNT)
     admin = await _log_in(control, await control.logins.create_login("admin@northwind.example", ACCOUNT))
     instance = IntegrationInstance(sandbox.INTEGRATION_INSTANCE, ACCOUNT, "Asset inventory")
-    await control.enrolment.add_integration_instance(instance)
+    await control.organizations.add_integration_instance(Operator(), instance)
 
     tokens = control.tokens
     issued = {

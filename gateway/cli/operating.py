@@ -11,7 +11,7 @@ import click
 
 from gateway.app import REAL_WORLD, Control, opened_control, options
 from gateway.cli.common import config, run, settings_of
-from gateway.control import Issued, NewKey, OneTimeLogin
+from gateway.control import Issued, NewKey, NewUser, OneTimeLogin
 from gateway.keys import Key, Operator, Role, expired
 from gateway.settings import Settings
 from gateway.stores import IntegrationInstance, Organization, make_store
@@ -73,7 +73,7 @@ def add_user(config: Path | None, organization: str | None, role: str, email: st
     async def work() -> OneTimeLogin:
         async with opened_control(settings) as control:
             home = await _home(control, organization)
-            await control.enrolment.add_user(email, home, Role(role))
+            await control.people.add_user(OPERATOR, NewUser(email, Role(role)), organization=home)
             return await control.logins.create_login(email, home)
 
     _tell_login(settings, run(work()))
@@ -111,7 +111,8 @@ def add_integration(config: Path | None, organization: str | None, name: str | N
     async def work() -> None:
         async with opened_control(settings) as control:
             home = await _home(control, organization)
-            await control.enrolment.add_integration_instance(IntegrationInstance(instance, home, name or instance))
+            added = IntegrationInstance(instance, home, name or instance)
+            await control.organizations.add_integration_instance(OPERATOR, added)
 
     run(work())
 
@@ -177,7 +178,7 @@ def list_keys(config: Path | None, *, as_json: bool) -> None:
 
     async def work() -> tuple[Key, ...]:
         async with opened_control(settings) as control:
-            return await control.tokens.list_keys(OPERATOR)
+            return await control.tokens.list_keys(OPERATOR, limit=1000)
 
     for key in run(work()):
         click.echo(json.dumps(_members(key)) if as_json else _line(key))

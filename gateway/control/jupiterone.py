@@ -29,8 +29,9 @@ from graphql import (
 
 from gateway.answers import TRIGGERS
 from gateway.authz.outcome import GraphQLRequest
+from gateway.control.desk import Desk
 from gateway.control.rejection import Rejection
-from gateway.control.tokens import NewKey, Tokens
+from gateway.control.tokens import NewKey
 from gateway.http1 import Reason
 from gateway.keys import Key, Kind, Principal
 from gateway.stores.base import StoreUnavailable
@@ -83,8 +84,8 @@ class JupiterOne:
     A document of 2,000 tokens makes some hundred keys; the documented calls have about 30.
     """
 
-    def __init__(self, tokens: Tokens, *, max_tokens: int = 2_000) -> None:
-        self._tokens = tokens
+    def __init__(self, desk: Desk, *, max_tokens: int = 2_000) -> None:
+        self._desk = desk
         self._max_tokens = max_tokens
 
     async def execute(self, request: GraphQLRequest, actor: Principal, call_id: str | None = None) -> GraphQLAnswer:
@@ -100,7 +101,7 @@ class JupiterOne:
         pending = execute(
             _SCHEMA,
             document,
-            context_value=_Context(self._tokens, actor),
+            context_value=_Context(self._desk, actor),
             variable_values=request.variables,
             operation_name=request.operation_name,
         )
@@ -123,7 +124,7 @@ class JupiterOne:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    tokens: Tokens
+    desk: Desk
     actor: Principal
 
 
@@ -132,13 +133,13 @@ async def _create_token(
 ) -> dict[str, Any]:
     context = info.context
     wanted = NewKey(name=token.get("name") or "", category=token.get("category"), policy=token.get("policy"))
-    issued = await context.tokens.create_account_key(context.actor, wanted)
+    issued = await context.desk.tokens.create_account_key(context.actor, wanted)
     return _iam_token(issued.key, issued.secret)
 
 
 async def _revoke_token(_root: None, info: GraphQLResolveInfo[_Context], *, id: str) -> dict[str, Any]:  # noqa: A002
     context = info.context
-    return _iam_token(await context.tokens.revoke_key(context.actor, id), None)
+    return _iam_token(await context.desk.tokens.revoke_key(context.actor, id), None)
 
 
 _TYPES = {Kind.ACCOUNT: "ACCOUNT", Kind.INTEGRATION: "RESOURCE", Kind.USER: "USER_API"}
@@ -174,6 +175,7 @@ _SCHEMA = _schema()
 # --- answers ------------------------------------------------------------------------------------------------------
 
 _CODES = {
+    Reason.INVALID_KEY: "UNAUTHENTICATED",
     Reason.NOT_ALLOWED: "FORBIDDEN",
     Reason.UNKNOWN_KEY: "FORBIDDEN",
     Reason.INVALID_INPUT: "BAD_USER_INPUT",
@@ -210,7 +212,7 @@ def _executed(fault: GraphQLError) -> dict[str, Any]:
         case error:
             _log.error("a root field failed", exc_info=error)
             reason, message = Reason.INTERNAL, "an internal error; nothing more is known to you"
-    return _formatted(fault, message, _CODES[reason], reason)
+    return _formatted(fault, message, _CODES.get(reason, "BAD_USER_INPUT"), reason)
 
 
 def _formatted(fault: GraphQLError, message: str, code: str, reason: Reason) -> dict[str, Any]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.control.minting import Issued, Mint
-from gateway.control.rejection import Rejection
-from gateway.control.tokens import OPERATOR
+from gateway.control.people import is_email
+from gateway.control.rejection import Rejection, existing
+from gateway.control.trail import OPERATOR
 from gateway.http1 import Reason
 from gateway.keys import SESSION, Identity, Key, Kind, Prefix, Role, digest, prefix_of, start
-from gateway.stores.base import AuditEvent, Change, Organization, Registry
+from gateway.stores.base import AuditEvent, Change, Organization, Registry, User
 
 _MINUTE = 60_000
 _HOUR = 60 * _MINUTE
@@ -62,6 +63,7 @@ class Logins:
         async with self._registry.change() as change:
             await change.add_organization(organization)
             await change.add_user(user, email, platform_admin=True)
+            await change.change_user(User(user, email, platform_admin=True, created_at=self._mint.now()))
             await change.add_member(user, organization.id, Role.ORGANIZATION_ADMIN)
             await change.add_identity(identity)
             await change.audit(self._event(identity, OPERATOR, "organization.found", organization.id))
@@ -83,8 +85,10 @@ class Logins:
             identity = await change.use_login(digest(code), now=now) if known else None
             if identity is None:
                 raise Rejection(Reason.INVALID_KEY, "this login was used, has expired, or never was: ask for a new one")
+            user = existing(await change.user(identity.user or ""), Reason.UNKNOWN_USER, "user")
+            await change.change_user(replace(user, last_login_at=now))
             session = self._session(identity, now)
-            await change.add_key(session.key, session.digest)
+            await change.add_key(session.key, digest(session.secret))
             await change.audit(self._event(identity, identity.id, "login.redeem", session.key.id))
             return session
 
@@ -121,5 +125,5 @@ def _refuse_id(organization: str) -> None:
 
 
 def _refuse_email(email: str) -> None:
-    if not re.fullmatch(r"[^@\s]{1,64}@[^@\s]{1,190}", email):
+    if not is_email(email):
         raise Rejection(Reason.INVALID_INPUT, "this is no email address")

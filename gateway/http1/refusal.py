@@ -19,6 +19,8 @@ class Reason(StrEnum):
     INVALID_INPUT = "invalid_input"
     INVALID_POLICY = "invalid_policy"
     POLICY_REQUIRED = "policy_required"
+    INVALID_MEMBERSHIP = "invalid_membership"
+    UNKNOWN_ROLE = "unknown_role"
 
     NO_CREDENTIAL = "no_credential"
     INVALID_KEY = "invalid_key"
@@ -33,8 +35,15 @@ class Reason(StrEnum):
     UNKNOWN_JOB = "unknown_job"
 
     UNKNOWN_KEY = "unknown_key"
+    UNKNOWN_IDENTITY = "unknown_identity"
+    UNKNOWN_PROJECT = "unknown_project"
+    UNKNOWN_USER = "unknown_user"
+    UNKNOWN_GROUP = "unknown_group"
+    UNKNOWN_ORGANIZATION = "unknown_organization"
     UNKNOWN_ROUTE = "unknown_route"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    ALREADY_THERE = "already_there"
+    NOT_MEMBER = "not_member"
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     TOO_SLOW = "too_slow"
@@ -56,6 +65,8 @@ STATUS: dict[Reason, int] = {
     Reason.INVALID_INPUT: 400,
     Reason.INVALID_POLICY: 400,
     Reason.POLICY_REQUIRED: 400,
+    Reason.INVALID_MEMBERSHIP: 400,
+    Reason.UNKNOWN_ROLE: 400,
     Reason.NO_CREDENTIAL: 401,
     Reason.INVALID_KEY: 401,
     Reason.NOT_ALLOWED: 403,
@@ -67,9 +78,16 @@ STATUS: dict[Reason, int] = {
     Reason.KEYS_DECIDE: 403,
     Reason.UNKNOWN_JOB: 403,
     Reason.UNKNOWN_KEY: 404,
+    Reason.UNKNOWN_IDENTITY: 404,
+    Reason.UNKNOWN_PROJECT: 404,
+    Reason.UNKNOWN_USER: 404,
+    Reason.UNKNOWN_GROUP: 404,
+    Reason.UNKNOWN_ORGANIZATION: 404,
     Reason.UNKNOWN_ROUTE: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.TOO_SLOW: 408,
+    Reason.ALREADY_THERE: 409,
+    Reason.NOT_MEMBER: 409,
     Reason.TOO_LARGE: 413,
     Reason.UNSUPPORTED_MEDIA_TYPE: 415,
     Reason.INTERNAL: 500,

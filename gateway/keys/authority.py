@@ -2,65 +2,60 @@
 
 | kind | policy |
 |---|---|
+| user | everything for an administrator, else what the user's groups give, and the user's memberships |
 | account | its own policy text |
+| organization | everything in its organization |
 | integration | `persister:Synchronize` on its own instance, and nothing else |
-| user, administrator | everything in the product data of their organization |
-| user | nothing yet: users get their rights from groups, and there are no groups yet |
+| project | what its memberships give |
+| global | nothing: global roles are about keys and people |
 
-Managing keys is no part of it, see `rules`.
+All of it is in the product data of the identity's own organization. Managing keys is no part of it, see `rules`.
 """
 
 from __future__ import annotations
 
 from gateway.keys.model import Identity, Key, Kind, Principal, Role
-from gateway.policy import ANY, Effect, Policy, PolicyError, PolicyOptions, Statement, parse
+from gateway.keys.permissions import group_statements
+from gateway.keys.projects import Projects, membership_statements
+from gateway.keys.rules import is_session
+from gateway.policy import ANY, UNLIMITED, Effect, Policy, PolicyError, Statement, parse
 
 _NOTHING = Policy(())
 
-# What was accepted when the key was made stays so, under whatever limits that was.
-_UNLIMITED = 2**31
-_ACCEPTED = PolicyOptions(
-    max_characters=_UNLIMITED,
-    max_statements=_UNLIMITED,
-    max_names=_UNLIMITED,
-    max_values=_UNLIMITED,
-    max_value_characters=_UNLIMITED,
-)
 
-
-def principal(key: Key) -> Principal:
+def principal(key: Key, projects: Projects) -> Principal:
     """The key compiled for deciding. Whether it is live is not looked at here."""
-    return Principal(key.id, key.version, key.name, key.identity, _policy(key), key.expires_at)
+    policy = _account(key.policy) if key.identity.kind is Kind.ACCOUNT else policy_of(key.identity, projects)
+    return Principal(key.id, key.version, key.name, key.identity, policy, key.expires_at, session=is_session(key))
 
 
-def _policy(key: Key) -> Policy:
-    match key.identity.kind:
-        case Kind.ACCOUNT:
-            return _account(key.policy)
-        case Kind.INTEGRATION:
-            return _integration(key.identity)
+def policy_of(identity: Identity, projects: Projects) -> Policy:
+    """What an identity may do now, whatever key it uses; the policy of an account key is the key's own."""
+    match identity.kind:
         case Kind.USER:
-            return _user(key.identity)
+            return _user(identity, projects)
+        case Kind.ORGANIZATION:
+            return _allow("organization", ANY, ANY)
+        case Kind.INTEGRATION if identity.integration_instance:
+            return _allow("integration", "persister:Synchronize", f"integration:{identity.integration_instance}")
+        case Kind.PROJECT:
+            return Policy(membership_statements(identity, projects))
+        case _:
+            return _NOTHING
 
 
 def _account(text: str | None) -> Policy:
     """A text that does not parse, such as one from an import, allows nothing; it is never read in part."""
     try:
-        return _NOTHING if text is None else parse(text, _ACCEPTED)
+        return _NOTHING if text is None else parse(text, UNLIMITED)
     except PolicyError:
         return _NOTHING
 
 
-def _integration(identity: Identity) -> Policy:
-    if not identity.integration_instance:
-        return _NOTHING
-    return _allow("integration", "persister:Synchronize", f"integration:{identity.integration_instance}")
-
-
-def _user(identity: Identity) -> Policy:
-    if identity.role not in (Role.PLATFORM_ADMIN, Role.ORGANIZATION_ADMIN):
-        return _NOTHING
-    return _allow(f"role:{identity.role}", ANY, ANY)
+def _user(identity: Identity, projects: Projects) -> Policy:
+    if identity.role in (Role.PLATFORM_ADMIN, Role.ORGANIZATION_ADMIN):
+        return _allow(f"role:{identity.role}", ANY, ANY)
+    return Policy((*group_statements(identity.groups), *membership_statements(identity, projects)))
 
 
 def _allow(statement: str, action: str, resource: str) -> Policy:

@@ -11,13 +11,19 @@ from gateway.policy import Policy
 Digest = NewType("Digest", str)
 """SHA-256 of a credential, 64 lower-case hexadecimal digits: all that is ever stored of it."""
 
+DAY = 86_400_000
+"""Milliseconds."""
+
 
 class Kind(StrEnum):
     """What stands behind an identity; a key has no kind of its own."""
 
     USER = "user"
     ACCOUNT = "account"
+    ORGANIZATION = "organization"
     INTEGRATION = "integration"
+    PROJECT = "project"
+    GLOBAL = "global"
 
 
 class Role(StrEnum):
@@ -28,11 +34,51 @@ class Role(StrEnum):
     USER = "user"
 
 
+class GlobalRole(StrEnum):
+    """Roles that an identity holds everywhere.
+
+    Source: Contember's tenant API, and its documentation "API keys management" for `monitor`. Those that the gateway
+    knows no use for can be held and taken away, and give nothing.
+    """
+
+    SUPER_ADMIN = "super_admin"
+    MONITOR = "monitor"
+    PROJECT_ADMIN = "project_admin"
+    LOGIN = "login"
+    ENTRYPOINT_DEPLOYER = "entrypoint_deployer"
+    SELF = "self"
+    PERSON = "person"
+    PROJECT_CREATOR = "project_creator"
+    PROJECT_MEMBER = "project_member"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A role in a project, with values for the variables of the role, in the order in which they were given."""
+
+    project: str
+    role: str
+    variables: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRights:
+    """What one group gives its users; see `permissions`.
+
+    `permissions` are words such as `apiKeyUser`; `query_policy` the JSON text of a list of filters, which limits what
+    the permission to read the graph shows.
+    """
+
+    permissions: tuple[str, ...] = ()
+    query_policy: str = "[]"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a key stands for.
+    """Whom a key stands for, with what it may do now: none of its rights is stored in the key.
 
-    `user` and `role` are set for kind USER only; `integration_instance` for kind INTEGRATION only.
+    `organization` is empty for kind GLOBAL alone, which belongs to none. `user`, `role` and `groups` are set for kind
+    USER only; `integration_instance` for kind INTEGRATION only. Any identity may hold memberships and global roles.
     """
 
     id: str
@@ -41,13 +87,20 @@ class Identity:
     user: str | None = None
     role: Role | None = None
     integration_instance: str | None = None
+    description: str = ""
+    roles: tuple[GlobalRole, ...] = ()
+    memberships: tuple[Membership, ...] = ()
+    groups: tuple[GroupRights, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """A key as it is stored and listed: everything but the secret.
 
-    `policy` is the text as it was given, byte for byte; `start` the first characters of the secret, for recognition.
+    `policy` is the text as it was given, byte for byte, of a key of kind ACCOUNT; `start` the first characters of the
+    secret, for recognition, empty where the gateway has never seen the secret. `created_by` is an identity, and
+    `created_via` the key that it used. `expires_at` is the end as it holds now: never after what the organization's
+    maximum lifetime allows.
     """
 
     id: str
@@ -61,6 +114,8 @@ class Key:
     expires_at: int | None
     revoked_at: int | None
     version: int = 1
+    created_via: str | None = None
+    revoked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +128,8 @@ class Principal:
     identity: Identity
     policy: Policy
     expires_at: int | None
+    session: bool = False
+    """Whether it came from a login rather than from an API key."""
 
     @property
     def organization(self) -> str:

@@ -1,25 +1,19 @@
-"""Who may create, see and revoke which key. These rules alone decide it; no policy does.
+"""Who may create, see and revoke which key, give which rights, and manage whom. These rules alone decide it; no policy
+does. The table is in `matrix`; here is what it means for one caller and one thing.
 
-The levels are those of the Rapid7 documentation, "Managing Platform API Keys": a platform administrator manages the
-keys of all organizations, an organization administrator those of their own, a user their own, and nobody generates a
-user key for somebody else. Account and integration keys need an administrator (JupiterOne documentation, "Creating
-User and Account API Keys"). A key that stands for no user manages no keys, even with a policy that allows everything,
-so that a leaked one cannot mint its successors; but every key may end itself.
-
-A key that the caller may not see is answered like one that there is not.
+A thing that the caller may not see is answered like one that there is not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import NamedTuple
 
 from gateway.http1 import Reason, Refusal
-from gateway.keys.model import Identity, Key, Kind, Principal, Role
-
-DAY = 86_400_000
-"""Milliseconds."""
+from gateway.keys.matrix import CREATING, GRANTABLE, MATRIX, REVOKING, SEEING, Operation, Reach, Standing
+from gateway.keys.model import GlobalRole, Identity, Key, Kind, Principal, Role
+from gateway.keys.permissions import gives_api_keys
+from gateway.keys.projects import ADMIN
 
 SESSION = "session"
 """The category of a user's key that came from a login; such a key is no API key and is not listed as one."""
@@ -27,10 +21,7 @@ SESSION = "session"
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Whoever has the command line of this installation: manages the keys of one organization, or of all for None.
-
-    Unlike any caller, the operator may make a user's key: they could let themselves in as that user anyway.
-    """
+    """Whoever has the command line of this installation: manages the keys of one organization, or of all for None."""
 
     organization: str | None = None
 
@@ -38,120 +29,223 @@ class Operator:
 Actor = Principal | Operator
 
 
-class Reach(Enum):
-    """Whose keys."""
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Where the sources say two things."""
 
-    NONE = auto()
-    OWN = auto()
-    ORGANIZATION = auto()
-    ALL = auto()
-
-
-class Rights(NamedTuple):
-    """One row of the matrix; machine keys are those of accounts and integrations, managing is to see and to revoke."""
-
-    create_user_keys: Reach
-    create_machine_keys: Reach
-    manage_user_keys: Reach
-    manage_machine_keys: Reach
+    organization_keys_manage: bool = False
+    """Whether an organization's key, "a super key", may manage its organization's keys, those of users apart. By
+    default it may not: generating takes "a platform or organization administrator", which a key is none."""
+    user_keys_reach_all: bool = True
+    """Whether the user key of a platform administrator manages keys across organizations ("anything you can do, your
+    API key can do"), or those of its own organization alone ("a specific user in an organization")."""
 
 
-_OPERATOR_OF_ALL = Rights(Reach.ALL, Reach.ALL, Reach.ALL, Reach.ALL)
-_OPERATOR_OF_ONE = Rights(Reach.ORGANIZATION, Reach.ORGANIZATION, Reach.ORGANIZATION, Reach.ORGANIZATION)
-_USER = {
-    Role.PLATFORM_ADMIN: Rights(Reach.OWN, Reach.ALL, Reach.ALL, Reach.ALL),
-    Role.ORGANIZATION_ADMIN: Rights(Reach.OWN, Reach.ORGANIZATION, Reach.ORGANIZATION, Reach.ORGANIZATION),
-    Role.USER: Rights(Reach.OWN, Reach.NONE, Reach.OWN, Reach.NONE),
+DEFAULT_SWITCHES = Switches()
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Identities of one organization, of one user, or with a membership in one project; None is any."""
+
+    organization: str | None = None
+    user: str | None = None
+    project: str | None = None
+
+    def holds(self, identity: Identity) -> bool:
+        return (
+            self.organization in (None, identity.organization)
+            and self.user in (None, identity.user)
+            and (self.project is None or self.project in projects_of(identity))
+        )
+
+
+def projects_of(identity: Identity) -> frozenset[str]:
+    return frozenset(membership.project for membership in identity.memberships)
+
+
+def standings(actor: Actor, switches: Switches = DEFAULT_SWITCHES) -> frozenset[Standing]:
+    """All that a caller is."""
+    if isinstance(actor, Operator):
+        return frozenset({Standing.OPERATOR})
+    identity = actor.identity
+    found = {_GLOBAL[role] for role in identity.roles if role in _GLOBAL}
+    if administered(actor):
+        found.add(Standing.PROJECT_ADMIN)
+    if identity.kind is Kind.USER:
+        found |= {Standing.USER, *_levels(actor, switches)}
+    if identity.kind is Kind.ORGANIZATION and switches.organization_keys_manage:
+        found.add(Standing.MANAGING_KEY)
+    return frozenset(found)
+
+
+_GLOBAL = {
+    GlobalRole.SUPER_ADMIN: Standing.PLATFORM_ADMIN,
+    GlobalRole.PROJECT_ADMIN: Standing.GLOBAL_PROJECT_ADMIN,
+    GlobalRole.MONITOR: Standing.MONITOR,
 }
-_MACHINE = Rights(Reach.NONE, Reach.NONE, Reach.NONE, Reach.NONE)
 
 
-def may_create(actor: Actor, owner: Identity) -> Refusal | None:
-    """Whether the actor may create a key that stands for `owner`; None is yes."""
-    rights = _rights(actor)
-    reach = rights.create_user_keys if owner.kind is Kind.USER else rights.create_machine_keys
-    if _covers(reach, actor, owner):
+def _levels(actor: Principal, switches: Switches) -> Iterable[Standing]:
+    role = actor.identity.role
+    if role is Role.PLATFORM_ADMIN and (actor.session or switches.user_keys_reach_all):
+        yield Standing.PLATFORM_ADMIN
+    elif role in (Role.PLATFORM_ADMIN, Role.ORGANIZATION_ADMIN):
+        yield Standing.ORGANIZATION_ADMIN
+
+
+def administered(actor: Actor) -> frozenset[str]:
+    """The projects in which the caller has the role `admin`."""
+    if isinstance(actor, Operator):
+        return frozenset()
+    return frozenset(each.project for each in actor.identity.memberships if each.role == ADMIN)
+
+
+def extents(actor: Actor, operation: Operation, switches: Switches = DEFAULT_SWITCHES) -> tuple[Extent, ...]:
+    """On which identities the caller may do something: on those of any of the extents, on none where there is none."""
+    found: dict[Extent, None] = {}
+    for standing in sorted(standings(actor, switches), key=lambda each: each.value):
+        found |= dict.fromkeys(_extents(actor, MATRIX[operation][standing]))
+    return (Extent(),) if Extent() in found else tuple(found)
+
+
+def _extents(actor: Actor, reach: Reach) -> Iterable[Extent]:
+    match reach:
+        case Reach.ALL if isinstance(actor, Operator) and actor.organization is not None:
+            yield Extent(organization=actor.organization)
+        case Reach.ALL:
+            yield Extent()
+        case Reach.ORGANIZATION:
+            yield Extent(organization=actor.organization)
+        case Reach.PROJECT:
+            yield from (Extent(project=project) for project in sorted(administered(actor)))
+        case Reach.OWN if isinstance(actor, Principal) and actor.identity.user is not None:
+            yield Extent(user=actor.identity.user)
+        case _:
+            return
+
+
+def reaches(actor: Actor, operation: Operation, identity: Identity, switches: Switches = DEFAULT_SWITCHES) -> bool:
+    return any(extent.holds(identity) for extent in extents(actor, operation, switches))
+
+
+# --- creating -----------------------------------------------------------------------------------------------------
+
+
+def may_create(actor: Actor, owner: Identity, switches: Switches = DEFAULT_SWITCHES) -> Refusal | None:
+    """Whether the actor may create a key that stands for `owner`; None is yes.
+
+    What the key can do then is another question, see `may_give_roles` and, for memberships, `policy.covers`.
+    """
+    if not reaches(actor, CREATING[owner.kind], owner, switches):
+        return Refusal(Reason.NOT_ALLOWED, _why_not(actor, owner, switches))
+    if owner.kind is Kind.USER and isinstance(actor, Principal):
+        return _without_access(owner)
+    return None
+
+
+def _without_access(owner: Identity) -> Refusal | None:
+    if gives_api_keys(owner):
         return None
-    if reach is Reach.OWN:
-        message = "a user key can be generated by its own user only"
-    elif reach is Reach.ORGANIZATION:
-        message = "you can create keys for your own organization only; contact a platform administrator"
-    elif rights is _MACHINE:
-        message = "only a user's key can create keys, whatever the policy allows; contact a platform administrator"
-    else:
-        message = "you need to be an administrator to create this kind of key; contact a platform administrator"
+    message = "API key access is not enabled for any of your groups; contact a platform administrator"
     return Refusal(Reason.NOT_ALLOWED, message)
 
 
-def may_see(actor: Actor, key: Key) -> bool:
+def _why_not(actor: Actor, owner: Identity, switches: Switches) -> str:
+    if owner.kind is Kind.USER:
+        return "a user key can be generated by its own user only"
+    if extents(actor, CREATING[owner.kind], switches):
+        return "you can create keys for your own organization and projects only; contact a platform administrator"
+    if not standings(actor, switches):
+        return "only a user's key can create keys, whatever the policy allows; contact a platform administrator"
+    return "you need to be an administrator to create this kind of key; contact a platform administrator"
+
+
+def may_give_roles(
+    actor: Actor, roles: Iterable[GlobalRole], operation: Operation, switches: Switches = DEFAULT_SWITCHES
+) -> Refusal | None:
+    """Whether the actor may give, or take away, these global roles; `operation` is that which does so."""
+    allowed = extents(actor, operation, switches) and set(roles) <= grantable(actor, switches)
+    return None if allowed else Refusal(Reason.NOT_ALLOWED, "you cannot give or take away these global roles")
+
+
+def grantable(actor: Actor, switches: Switches = DEFAULT_SWITCHES) -> frozenset[GlobalRole]:
+    """The global roles that the actor deals in."""
+    found = standings(actor, switches)
+    if found & {Standing.OPERATOR, Standing.PLATFORM_ADMIN}:
+        return frozenset(GlobalRole)
+    return GRANTABLE if Standing.GLOBAL_PROJECT_ADMIN in found else frozenset()
+
+
+# --- seeing and ending --------------------------------------------------------------------------------------------
+
+
+def visible(actor: Actor, switches: Switches = DEFAULT_SWITCHES) -> dict[Kind, tuple[Extent, ...]]:
+    """The keys in the actor's listings: for each kind, those of identities in any of the extents."""
+    return {kind: extents(actor, operation, switches) for kind, operation in SEEING.items()}
+
+
+def may_see(actor: Actor, key: Key, switches: Switches = DEFAULT_SWITCHES) -> bool:
     """Whether a key is in the actor's listings."""
-    rights = _rights(actor)
-    reach = rights.manage_user_keys if key.identity.kind is Kind.USER else rights.manage_machine_keys
-    return _covers(reach, actor, key.identity)
+    return may_know(actor, key.identity, switches)
 
 
-def revocable(actor: Actor, key: Key | None) -> Key | Refusal:
-    """The key, if the actor may revoke it; `key` None is one that there is not, and is refused in the same words."""
-    if key is not None and (_is_itself(actor, key) or may_see(actor, key)):
+def may_know(actor: Actor, identity: Identity, switches: Switches = DEFAULT_SWITCHES) -> bool:
+    """Whether the actor sees the keys of an identity, and so may know that there is one."""
+    return reaches(actor, SEEING[identity.kind], identity, switches)
+
+
+def revocable(actor: Actor, key: Key | None, switches: Switches = DEFAULT_SWITCHES) -> Key | Refusal:
+    """The key, if the actor may revoke it; `key` None is one that there is not, and is refused in the same words.
+
+    One that the actor sees and may not revoke is refused in words of its own.
+    """
+    if key is not None and (is_itself(actor, key) or _may_revoke(actor, key.identity, switches)):
         return key
+    if key is not None and may_see(actor, key, switches):
+        return Refusal(Reason.NOT_ALLOWED, "you cannot revoke this key; contact a platform administrator")
     return Refusal(Reason.UNKNOWN_KEY, "no key of this id is yours to manage; contact a platform administrator")
+
+
+def _may_revoke(actor: Actor, identity: Identity, switches: Switches) -> bool:
+    return reaches(actor, REVOKING[identity.kind], identity, switches) and ranks(actor, identity, switches)
+
+
+def ranks(actor: Actor, identity: Identity, switches: Switches = DEFAULT_SWITCHES) -> bool:
+    """Whether nothing about an identity is above the actor: neither a global role, nor another project's membership.
+
+    Asked of projects' and global keys alone: an organization administrator manages the user keys of everybody in the
+    organization ("manage API keys within your assigned organization").
+    """
+    if identity.kind not in (Kind.PROJECT, Kind.GLOBAL):
+        return True
+    if identity.roles and not set(identity.roles) <= grantable(actor, switches):
+        return False
+    inside = extents(actor, Operation.EDIT_MEMBERSHIPS, switches)
+    wide = any(extent.project is None and extent.holds(identity) for extent in inside)
+    return wide or identity.kind is Kind.GLOBAL or projects_of(identity) <= administered(actor)
+
+
+def is_itself(actor: Actor, key: Key) -> bool:
+    return isinstance(actor, Principal) and actor.key_id == key.id
 
 
 def is_session(key: Key) -> bool:
     return key.identity.kind is Kind.USER and key.category == SESSION
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """How many days keys live."""
-
-    default_days: int = 365
-    """For a request that names none: `TokenInput` has no member for it, and a key without an end is forgotten."""
-    max_days: int = 730
-    """Nobody remembers after two years where a key is in use."""
+def suspended(key: Key) -> bool:
+    """Whether a user's API key does not work at present, because no group of the user enables API keys."""
+    return key.identity.kind is Kind.USER and not is_session(key) and not gives_api_keys(key.identity)
 
 
-def expiry(kind: Kind, now: int, days: int | None, lifetimes: Lifetimes) -> int | Refusal | None:
-    """When a key made `now` ends, in whole days of 24 hours; a Refusal if it may not live so long, or not so short.
-
-    An integration key has no end unless one is asked for: it runs unattended, and its rights are as narrow as can be.
-    """
-    if days is None and kind is Kind.INTEGRATION:
-        return None
-    days = lifetimes.default_days if days is None else days
-    if not 1 <= days <= lifetimes.max_days:
-        return Refusal(Reason.INVALID_INPUT, f"a key can live for 1 to {lifetimes.max_days} days")
-    return now + days * DAY
+# --- people -------------------------------------------------------------------------------------------------------
 
 
-def expired(expires_at: int | None, now: int) -> bool:
-    """Whether the end has come; at `expires_at` itself it has."""
-    return expires_at is not None and now >= expires_at
-
-
-def _is_itself(actor: Actor, key: Key) -> bool:
-    return isinstance(actor, Principal) and actor.key_id == key.id
-
-
-def _rights(actor: Actor) -> Rights:
-    if isinstance(actor, Operator):
-        return _OPERATOR_OF_ALL if actor.organization is None else _OPERATOR_OF_ONE
-    role = actor.identity.role
-    return _USER[role] if actor.identity.kind is Kind.USER and role is not None else _MACHINE
-
-
-def _covers(reach: Reach, actor: Actor, owner: Identity) -> bool:
-    match reach:
-        case Reach.NONE:
-            return False
-        case Reach.OWN:
-            return isinstance(actor, Principal) and _person(actor.identity) == _person(owner)
-        case Reach.ORGANIZATION:
-            return actor.organization == owner.organization
-        case Reach.ALL:
-            return True
-
-
-def _person(identity: Identity) -> tuple[Kind, str | None, str]:
-    """A user in one organization: that is what a user key is bound to."""
-    return identity.kind, identity.user, identity.organization
+def may_manage_people(actor: Actor, organization: str, switches: Switches = DEFAULT_SWITCHES) -> Refusal | None:
+    """Users, groups and the switch for API keys of an organization; None is yes."""
+    allowed = any(
+        each.organization in (None, organization) for each in extents(actor, Operation.MANAGE_PEOPLE, switches)
+    )
+    message = "you need to be an administrator to manage users and groups; contact a platform administrator"
+    return None if allowed else Refusal(Reason.NOT_ALLOWED, message)

@@ -1,12 +1,16 @@
-"""The format of secrets: `gwa_` + 160 random bits + a checksum, in letters and digits.
+"""The format of secrets: `gwa_` + 176 random bits + a checksum, 40 letters and digits in all.
 
     secret = prefix body checksum
-    prefix = "gwu_" | "gwa_" | "gwi_" | "gws_" | "gwl_"       what it is for, so that a leaked one can be routed
-    body   = 27 base62 digits of 20 random bytes
+    prefix = "gwu_" | "gwa_" | "gwo_" | "gwi_" | "gwp_" | "gwg_" | "gws_" | "gwl_"
+    body   = 30 base62 digits of 22 random bytes
     checksum = 6 base62 digits of the CRC-32 of prefix and body
 
-The checksum lets garbage be refused before any look-up and lets scanners tell a leaked key from a likeness; it proves
-nothing. All characters are `\\w`, so a double click selects a whole secret and every bearer grammar takes it.
+The prefix says what a secret is for, so that a leaked one can be routed. The checksum lets garbage be refused before
+any look-up and lets scanners tell a leaked key from a likeness; it proves nothing. All characters are `\\w`, so that a
+double click selects a whole secret and every bearer grammar takes it; 40 is the length of Contember's tokens.
+
+A key may also be made for a secret that its owner chose and of which only the digest was ever told. Such a secret has
+any form that fits a bearer token, as long as it is not taken for one of ours.
 """
 
 from __future__ import annotations
@@ -25,24 +29,29 @@ class Prefix(StrEnum):
 
     USER = "gwu_"
     ACCOUNT = "gwa_"
+    ORGANIZATION = "gwo_"
     INTEGRATION = "gwi_"
+    PROJECT = "gwp_"
+    GLOBAL = "gwg_"
     SESSION = "gws_"
     LOGIN = "gwl_"
     """The code of a one-time login link: no credential, it is exchanged for a session."""
 
 
-RANDOM_BYTES = 20
-"""160 bits: out of reach of guessing even against 10^10 live keys."""
+RANDOM_BYTES = 22
+"""176 bits: out of reach of guessing even against 10^10 live keys."""
 
-PATTERN = r"\bgw[uaisl]_[0-9A-Za-z]{33}\b"
+PATTERN = r"\bgw[uaoipgsl]_[0-9A-Za-z]{36}\b"
 """For secret scanners; compare the checksum (`well_formed`) to be sure."""
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_BODY = 27  # 62 ** 27 > 2 ** 160
+_BODY = 30  # 62 ** 30 > 2 ** 176
 _CHECKSUM = 6  # 62 ** 6 > 2 ** 32
 _LENGTH = len(Prefix.USER) + _BODY + _CHECKSUM
-_SHAPE = re.compile(r"gw[uaisl]_[0-9A-Za-z]{33}")
+_SHAPE = re.compile(r"gw[uaoipgsl]_[0-9A-Za-z]{36}")
 _START = 8
+_LIKENESS = re.compile(r"gw[uaoipgsl]_")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def issue(prefix: Prefix, randomness: bytes) -> str:
@@ -63,8 +72,26 @@ def prefix_of(secret: str) -> Prefix | None:
 
 
 def well_formed(secret: str) -> bool:
-    """Whether this can be a credential of ours at all: worth a look-up."""
+    """Whether this is a whole credential of our own format."""
     return prefix_of(secret) not in (None, Prefix.LOGIN)
+
+
+def worth_looking_up(secret: str) -> bool:
+    """Whether this can be a credential at all: what looks like ours must be whole, others an owner may have chosen."""
+    return well_formed(secret) or not _LIKENESS.match(secret)
+
+
+def hexadecimal(randomness: bytes) -> str:
+    """A new secret in the form of Contember's: 40 hexadecimal digits of the first 160 random bits, no checksum."""
+    return randomness[:20].hex()
+
+
+def acceptable_digest(text: str) -> bool:
+    """Whether a key may be made for a secret that only its owner knows, by this digest.
+
+    64 lower-case hexadecimal digits, as Contember's `tokenHash`, and not the digest of a secret that anybody guesses.
+    """
+    return _DIGEST.fullmatch(text) is not None and text not in _GUESSED
 
 
 def digest(secret: str) -> Digest:
@@ -73,7 +100,7 @@ def digest(secret: str) -> Digest:
 
 
 def start(secret: str) -> str:
-    """The part that is shown in listings, such as `gwa_4Xk2`; 136 random bits stay unknown."""
+    """The part that is shown in listings, such as `gwa_4Xk2`; 152 random bits stay unknown."""
     return secret[:_START]
 
 
@@ -87,3 +114,24 @@ def _base62(number: int, width: int) -> str:
         number, digit = divmod(number, 62)
         digits.append(_DIGITS[digit])
     return "".join(reversed(digits))
+
+
+_GUESSED = frozenset(
+    digest(secret)
+    for word in (
+        "",
+        "admin",
+        "apikey",
+        "changeme",
+        "key",
+        "null",
+        "password",
+        "root",
+        "secret",
+        "test",
+        "token",
+        "undefined",
+    )
+    for secret in (word, word.upper(), word.capitalize(), f"{word}1", f"{word}123", f"{word}\n")
+)
+"""Digests of secrets that are tried first, and of what comes out where a variable was empty."""

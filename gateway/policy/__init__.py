@@ -1,5 +1,6 @@
 """What a key may do: model, parse (JSON -> Policy or an error that names the path), decide."""
 
+from gateway.policy.covers import covers
 from gateway.policy.decide import decide, decide_unknown, decide_whole_graph
 from gateway.policy.lint import lint
 from gateway.policy.model import (
@@ -16,7 +17,7 @@ from gateway.policy.model import (
     Statement,
     Verdict,
 )
-from gateway.policy.parse import DEFAULT_OPTIONS, METADATA, PolicyError, PolicyOptions, parse
+from gateway.policy.parse import DEFAULT_OPTIONS, METADATA, UNLIMITED, PolicyError, PolicyOptions, parse
 from gateway.policy.supported import ACTIONS, RESOURCE_TYPES, is_verb
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "METADATA",
     "READ_GRAPH",
     "RESOURCE_TYPES",
+    "UNLIMITED",
     "Allowed",
     "Condition",
     "Effect",
@@ -38,6 +40,7 @@ __all__ = [
     "Refused",
     "Statement",
     "Verdict",
+    "covers",
     "decide",
     "decide_unknown",
     "decide_whole_graph",

@@ -71,6 +71,16 @@ class PolicyOptions:
 
 DEFAULT_OPTIONS = PolicyOptions()
 
+_ANY_SIZE = 2**31
+UNLIMITED = PolicyOptions(
+    max_characters=_ANY_SIZE,
+    max_statements=_ANY_SIZE,
+    max_names=_ANY_SIZE,
+    max_values=_ANY_SIZE,
+    max_value_characters=_ANY_SIZE,
+)
+"""For what was accepted once, under whatever limits that was."""
+
 
 class PolicyError(ValueError):
     """No acceptable policy; `path` leads to the fault (`permissions[0].actions[1]`) and is empty for the whole text."""

@@ -8,7 +8,19 @@ from typing import Any
 from gateway import answers
 from gateway.answers import encoded
 from gateway.authz import whoami
-from gateway.authz.outcome import Batch, Check, Computed, Deny, Forward, GraphQLRequest, Learn, Local, Pass, WhoAmI
+from gateway.authz.outcome import (
+    Batch,
+    Check,
+    Computed,
+    Deny,
+    FaceCall,
+    Forward,
+    GraphQLRequest,
+    Learn,
+    Local,
+    Pass,
+    WhoAmI,
+)
 from gateway.http1 import Call, Headers, Reason, Refusal, Reply, body_length, has_body
 from gateway.keys import Principal
 from gateway.metrics import Outcome
@@ -59,6 +71,14 @@ async def _answer_locally(context: Context, decided: Decided, local: Local) -> N
             executed = await context.deps.execute(request, decided.principal, trace.call_id)
             trace.outcome, trace.reason = _ending(executed.body)
             reply = answers.answered(executed.body, trace.call_id, status=executed.status)
+        case FaceCall(face, call):
+            faced = await context.deps.faces[face](call, decided.principal, trace.call_id)
+            trace.reason = faced.reason
+            trace.outcome = outcome_of(Refusal(faced.reason, "")) if faced.reason else Outcome.ANSWERED
+            if faced.body is None:
+                reply = answers.empty(trace.call_id, faced.status)
+            else:
+                reply = answers.answered(faced.body, trace.call_id, status=faced.status)
     await context.answer(reply)
 
 

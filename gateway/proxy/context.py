@@ -32,11 +32,27 @@ class Executed(Protocol):
     def body(self) -> dict[str, Any]: ...
 
 
+class Faced(Protocol):
+    """An answer of one of the control plane's faces: JSON, or None for no body, and why it was refused."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def body(self) -> Any: ...
+
+    @property
+    def reason(self) -> Reason | None: ...
+
+
 Plans = Callable[[Call, Principal, Facts, Rules, int], Plan]
 """`authz.plan`; the number is milliseconds since the epoch."""
 
 Execute = Callable[[GraphQLRequest, Principal, str], Awaitable[Executed]]
 """The control plane; the text is the call's id."""
+
+Face = Callable[[Call, Principal, str], Awaitable[Faced]]
+"""One of the control plane's faces; the text is the call's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,8 @@ class Deps:
     rules: Rules
     resolver: Resolver
     execute: Execute
+    faces: Mapping[str, Face]
+    """By the name of the face, see `authz.Face`."""
     bindings: Mapping[str, Binding]
     """By organization."""
     sender: Sender

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from gateway.authz import route_of
 from gateway.authz.outcome import Batch, Deny, Facts, Forward, Local, NeedBody, NeedJob
 from gateway.http1 import Call, Reason, Refusal, credential, front
-from gateway.keys import Principal, digest, well_formed
+from gateway.keys import Principal, digest, worth_looking_up
 from gateway.proxy.body import read_body
 from gateway.proxy.context import Context
 from gateway.proxy.wire import Stop
@@ -48,7 +48,7 @@ async def _principal(context: Context, call: Call) -> Principal:
     secret = credential(call)
     if isinstance(secret, Refusal):
         raise Stop(secret)
-    if not well_formed(secret):
+    if not worth_looking_up(secret):
         raise Stop(_INVALID, "malformed")
     match await context.deps.resolver.find(digest(secret)):
         case Absent(why):

@@ -18,7 +18,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway import keys
 from gateway.authz import CAPABILITIES, Mode
+from gateway.keys import Predefined, check_role
 
 PREFIX = "GATEWAY_"
 
@@ -99,6 +101,7 @@ DatabaseURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterVa
 Capabilities = Annotated[tuple[Annotated[str, AfterValidator(_capability)], ...], BeforeValidator(_words)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -228,6 +231,14 @@ class Keys(Section):
     """Minutes that a one-time login link can be used."""
     session_hours: Count = 8
     """Hours until a login session ends."""
+    overlap_hours: Count = 168
+    """The longest that a key may live on beside the one that replaces it."""
+    organization_keys_manage: bool = False
+    """Whether an organization's key manages the keys of its organization, those of users apart."""
+    user_keys_reach_all: bool = True
+    """Whether a platform administrator's user key manages keys of all organizations, or of its own alone."""
+    contember_secrets: bool = False
+    """Whether projects' and global keys get secrets as Contember makes them (40 hexadecimal digits), not our own."""
 
 
 class Graph(Section):
@@ -272,6 +283,8 @@ class Limits(Section):
     """Body of a J1QL call."""
     graphql_body: Count = 2 * 1024 * 1024
     """Body of a GraphQL call."""
+    control_body: Count = 256 * 1024
+    """Body of a call of Contember's or Rapid7's API."""
     job_body: Count = 64 * 1024
     """Body of the creation of a synchronization job."""
     inspected_upload: Count = 16 * 1024 * 1024
@@ -397,6 +410,42 @@ class Organization(Section):
     """Where the calls of its keys go."""
 
 
+class Variable(Section):
+    """A variable of a project's role: memberships must give its values, unless there is one of these."""
+
+    fallback: tuple[str, ...] = ()
+    """Values where a membership gives none."""
+    predefined: Predefined | None = None
+    """Filled by the gateway from the identity itself; no membership can set it."""
+
+
+class ProjectRole(Section):
+    """What a membership of this role gives: a policy with holes, `{variable = "name"}`, in conditions and resources."""
+
+    variables: dict[str, Variable] = {}
+    """By name; each stands in some hole."""
+    permissions: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]
+    """Statements as in a policy."""
+
+    def model_post_init(self, _context: object) -> None:
+        check_role(self.role())
+
+    def role(self) -> keys.ProjectRole:
+        variables = {name: keys.Variable(each.fallback, each.predefined) for name, each in self.variables.items()}
+        return keys.ProjectRole(self.permissions, variables)
+
+
+class Project(Section):
+    """A named scope of one organization's graph, and the roles that its members can have."""
+
+    organization: OrganizationId
+    """The organization whose graph it is about."""
+    name: str = ""
+    """For people; the slug where there is none."""
+    roles: dict[str, ProjectRole] = {}
+    """By name. `admin` also manages the project's keys and members; unless defined it reads the whole graph."""
+
+
 class Settings(BaseSettings):
     """All settings; make one with `load`."""
 
@@ -416,6 +465,7 @@ class Settings(BaseSettings):
     identity: Identity = Identity()
     decision_log: DecisionLog = DecisionLog()
     organizations: dict[OrganizationId, Organization] = {}
+    projects: dict[ProjectSlug, Project] = {}
 
     @classmethod
     def settings_customise_sources(

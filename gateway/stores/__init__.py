@@ -6,7 +6,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
+from gateway.keys import Projects, principal
 from gateway.stores import postgres, sqlite
 from gateway.stores.base import (
     Absent,
@@ -14,8 +17,12 @@ from gateway.stores.base import (
     Change,
     Conflict,
     Found,
+    Group,
     IntegrationInstance,
+    KeyQuery,
+    KeyUse,
     Level,
+    Member,
     Observer,
     Organization,
     Outcome,
@@ -25,6 +32,8 @@ from gateway.stores.base import (
     StoreError,
     StoreUnavailable,
     Unavailable,
+    User,
+    UserStatus,
 )
 from gateway.stores.chain import Head, Verdict
 from gateway.stores.file import DatabaseFile
@@ -42,9 +51,13 @@ __all__ = [
     "Change",
     "Conflict",
     "Found",
+    "Group",
     "Head",
     "IntegrationInstance",
+    "KeyQuery",
+    "KeyUse",
     "Level",
+    "Member",
     "Observer",
     "Organization",
     "Outcome",
@@ -56,6 +69,8 @@ __all__ = [
     "StoreOptions",
     "StoreUnavailable",
     "Unavailable",
+    "User",
+    "UserStatus",
     "Verdict",
     "create",
     "make_store",
@@ -83,12 +98,16 @@ class _Nobody:
 
 @asynccontextmanager
 async def open_store(
-    options: StoreOptions, *, observer: Observer | None = None, timer: Callable[[], float] = time.monotonic
+    options: StoreOptions,
+    *,
+    projects: Projects = MappingProxyType({}),
+    observer: Observer | None = None,
+    timer: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Store]:
     """Opens what is there; the database must exist (`make_store`), Redis need not be up. Not before a fork.
 
-    `timer` counts seconds from anywhere, for how long absent digests and faults of Redis are remembered. Raises
-    StoreError with what to do about it, and then nothing stays open.
+    `projects` are what memberships speak of. `timer` counts seconds from anywhere, for how long absent digests and
+    faults of Redis are remembered. Raises StoreError with what to do about it, and then nothing stays open.
     """
     observer = observer or _Nobody()
     async with AsyncExitStack() as opened:  # closes in reverse, one failure does not keep the others open
@@ -100,7 +119,13 @@ async def open_store(
             redis = RedisLevel(options, options.redis_url, observer, timer)
             opened.push_async_callback(redis.close)
         resolver = LayeredResolver(
-            options, journal=journal, load=registry.load, redis=redis, observer=observer, timer=timer
+            options,
+            journal=journal,
+            load=registry.load,
+            compiled=partial(principal, projects=projects),
+            redis=redis,
+            observer=observer,
+            timer=timer,
         )
         opened.push_async_callback(resolver.close)
         yield Store(resolver, registry, resolver.health)

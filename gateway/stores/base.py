@@ -6,12 +6,24 @@ A resolver has three answers, because the absence of an answer is not an answer:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal, Protocol
 
-from gateway.keys import Digest, Identity, Key, Principal, Role
+from gateway.keys import (
+    Digest,
+    Extent,
+    GlobalRole,
+    GroupRights,
+    Identity,
+    Key,
+    Kind,
+    Membership,
+    Principal,
+    Role,
+)
 from gateway.stores.chain import Head, Verdict
 
 
@@ -74,8 +86,54 @@ class Conflict(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Organization:
+    """`max_key_days` is the longest life of its keys, also of those that are there; None is no limit of its own."""
+
     id: str
     name: str
+    max_key_days: int | None = None
+
+
+class UserStatus(StrEnum):
+    """A deleted user is kept so that listings and the audit trail can name them; their address is free again."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: str
+    email: str
+    platform_admin: bool = False
+    status: UserStatus = UserStatus.ACTIVE
+    first_name: str = ""
+    last_name: str = ""
+    created_at: int = 0
+    last_login_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in an organization. `identity` has the role and the groups' rights that hold there now."""
+
+    user: User
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Users of an organization with rights in common; names are unique in it.
+
+    `everyone` marks the built-in group: all users of the organization are in it, and it cannot be deleted.
+    """
+
+    id: str
+    organization: str
+    name: str
+    description: str = ""
+    everyone: bool = False
+    rights: GroupRights = field(default_factory=GroupRights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +143,31 @@ class IntegrationInstance:
     id: str
     organization: str
     name: str
+    deleted_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """When a key was last let through and last refused; it is written down a little later."""
+
+    used_at: int | None = None
+    refused_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyQuery:
+    """Which keys: of each kind those of the identities in any of its extents, oldest first, then by id.
+
+    Login sessions are never among them. `after` is (created_at, id) of the last key of the page before; `revoked` is
+    whether revoked keys are wanted too.
+    """
+
+    extents: Mapping[Kind, Sequence[Extent]]
+    limit: int
+    after: tuple[int, str] | None = None
+    revoked: bool = True
+    identity: str | None = None
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +184,130 @@ class AuditEvent:
     event: str
     subject: str
     details: tuple[tuple[str, str], ...] = ()
+    number: int | None = field(default=None, compare=False)
+    """Set in what is read: newer events have higher ones."""
 
 
 class Change(Protocol):
-    """One transaction: all of it is kept or nothing. Every method may raise `StoreUnavailable` or `Conflict`."""
+    """One transaction: all of it is kept or nothing. Every method may raise `StoreUnavailable` or `Conflict`.
 
-    async def add_organization(self, organization: Organization) -> None: ...
+    What it reads is locked until it ends. Whatever changes what a key may do also writes change rows, so that every
+    resolver forgets what it knew.
+    """
+
+    # --- what is there
+
+    async def organization(self, organization: str) -> Organization | None: ...
+
+    async def user(self, user: str) -> User | None: ...
+
+    async def user_of(self, email: str) -> User | None:
+        """The user of an address, whatever its letter case."""
+        ...
+
+    async def identity(self, identity: str) -> Identity | None: ...
+
+    async def identities_of_user(self, user: str) -> tuple[Identity, ...]:
+        """In the organizations that the user is a member of."""
+        ...
+
+    async def identity_of(self, user: str, organization: str) -> Identity | None:
+        """A user's identity in an organization that they are a member of."""
+        ...
+
+    async def group(self, group: str) -> Group | None: ...
+
+    async def integration_instance(self, instance: str) -> IntegrationInstance | None:
+        """None for a deleted one."""
+        ...
+
+    async def key(self, key_id: str) -> Key | None: ...
+
+    async def live_key(self, key_id: str) -> Key | None:
+        """The key, unless it is revoked or its owner's rights do not carry it; its end is the caller's to look at."""
+        ...
+
+    # --- organizations and people
+
+    async def add_organization(self, organization: Organization) -> None:
+        """With its group Everyone, which enables API keys."""
+        ...
+
+    async def set_max_key_days(self, organization: str, days: int | None) -> None:
+        """Binds the keys that are there, too."""
+        ...
 
     async def add_user(self, user: str, email: str, *, platform_admin: bool) -> None:
         """A person; email addresses are unique whatever their letter case."""
+        ...
+
+    async def change_user(self, user: User) -> None:
+        """Everything but the id may be another; a user who becomes DELETED gives up the address."""
         ...
 
     async def add_member(self, user: str, organization: str, role: Role) -> None:
         """Makes a user a member; `role` is ORGANIZATION_ADMIN or USER, a platform administrator is one everywhere."""
         ...
 
+    async def change_member(self, user: str, organization: str, role: Role) -> None: ...
+
+    async def remove_member(self, user: str, organization: str) -> None:
+        """From the organization and its groups; the user's keys of it are dead, and alive if they come back."""
+        ...
+
+    async def add_group(self, group: Group) -> None: ...
+
+    async def change_group(self, group: Group) -> None:
+        """Its name, description and rights."""
+        ...
+
+    async def remove_group(self, group: str) -> None: ...
+
+    async def add_to_group(self, group: Group, user: str) -> None:
+        """Does nothing for a user who is in it."""
+        ...
+
+    async def remove_from_group(self, group: Group, user: str) -> None:
+        """Does nothing for a user who is not in it."""
+        ...
+
     async def add_integration_instance(self, instance: IntegrationInstance) -> None: ...
 
+    async def delete_integration_instance(self, instance: str, *, at: int) -> None:
+        """Its id is never free again. Its keys are the caller's to revoke, see `keys_of_instance`."""
+        ...
+
+    async def keys_of_instance(self, instance: str) -> tuple[Key, ...]: ...
+
+    async def keys_of_user(self, user: str) -> tuple[Key, ...]:
+        """All keys of a user's identities, revoked ones and sessions too."""
+        ...
+
+    # --- identities and keys
+
     async def add_identity(self, identity: Identity) -> None:
-        """`identity.role` is not stored: it is read from the user and the membership each time, so that it is live."""
+        """With its global roles and memberships. `role` and `groups` are not stored: they are read each time."""
+        ...
+
+    async def set_roles(self, identity: str, roles: Sequence[GlobalRole]) -> None: ...
+
+    async def set_memberships(self, identity: str, project: str, memberships: Sequence[Membership]) -> None:
+        """All memberships of the identity in one project, instead of those that are there."""
         ...
 
     async def add_key(self, key: Key, digest: Digest) -> None:
-        """A key on an identity that exists (or was added before in this change); also writes a change row."""
-        ...
-
-    async def key(self, key_id: str) -> Key | None:
-        """The key, locked until the change ends, so that two revocations cannot both be the first."""
+        """A key on an identity that exists (or was added before in this change)."""
         ...
 
     async def revoke_key(self, key_id: str, *, at: int, by: str) -> None:
-        """Ends a live key and raises its version; also writes a change row. Revoked stays revoked, first `at` kept."""
+        """Ends a live key and raises its version. Revoked stays revoked, the first `at` is kept."""
         ...
 
-    async def integration_instance(self, instance: str) -> IntegrationInstance | None: ...
+    async def shorten_key(self, key_id: str, *, expires_at: int) -> None:
+        """Moves the end of a live key; never to later than it was."""
+        ...
 
-    async def organization(self, organization: str) -> Organization | None: ...
+    # --- logins and the audit trail
 
     async def add_login(self, digest: Digest, identity: str, *, expires_at: int) -> None:
         """A one-time login for an identity; only the digest of its code is kept."""
@@ -162,20 +333,70 @@ class Registry(Protocol):
         """The key, live, expired or revoked."""
         ...
 
-    async def keys(self, organization: str | None) -> tuple[Key, ...]:
-        """All keys of an organization (of all organizations for None), revoked ones too, oldest first, then by id."""
+    async def keys(self, query: KeyQuery) -> tuple[Key, ...]:
+        """One page. How many other keys there are makes no difference to what it costs."""
+        ...
+
+    async def key_uses(self, keys: Sequence[str]) -> dict[str, KeyUse]:
+        """By key; what was never used is not in it."""
+        ...
+
+    async def note_uses(self, uses: Mapping[str, KeyUse]) -> None:
+        """Writes down the last uses of keys; an older time never replaces a newer one. No change: nobody is told."""
         ...
 
     async def organizations(self) -> tuple[Organization, ...]:
         """All organizations by id."""
         ...
 
+    async def identity(self, identity: str) -> Identity | None: ...
+
     async def user_identity(self, email: str, organization: str) -> Identity | None:
-        """A user's identity in one organization."""
+        """A user's identity in one organization, by the address whatever its letter case."""
         ...
 
-    async def audit_events(self, organization: str | None, *, limit: int) -> tuple[AuditEvent, ...]:
-        """The newest `limit` events of an organization (of all for None), newest first."""
+    async def identities_of_user(self, user: str) -> tuple[Identity, ...]:
+        """In the organizations that the user is a member of, by organization."""
+        ...
+
+    async def identities_of_project(self, project: str) -> tuple[Identity, ...]:
+        """All that have a membership in it, by id."""
+        ...
+
+    async def user(self, user: str) -> User | None:
+        """Also one that was deleted."""
+        ...
+
+    async def members(
+        self, organization: str | None, *, limit: int, after: str | None = None, group: str | None = None
+    ) -> tuple[Member, ...]:
+        """A page of the members of an organization (of all for None), or of a group, by user id.
+
+        `after` is the user id of the last one of the page before; deleted users are no members.
+        """
+        ...
+
+    async def group(self, group: str) -> Group | None: ...
+
+    async def groups(self, organization: str) -> tuple[Group, ...]:
+        """All groups of an organization by name."""
+        ...
+
+    async def groups_of_user(self, user: str, organization: str) -> tuple[Group, ...]:
+        """Those of an organization that a member of it is in, by name; Everyone is one of them."""
+        ...
+
+    async def integration_instances(self, organization: str) -> tuple[IntegrationInstance, ...]:
+        """Those that are not deleted, by id."""
+        ...
+
+    async def audit_events(
+        self, organization: str | None, *, limit: int, before: int | None = None, actor: str | None = None
+    ) -> tuple[AuditEvent, ...]:
+        """The newest `limit` events of an organization (of all for None), newest first.
+
+        `before` is the number of the last event of the page before, `actor` an identity whose events alone are wanted.
+        """
         ...
 
     async def check_audit(self, noted: Iterable[Head] = ()) -> tuple[Verdict, ...]:

@@ -38,7 +38,8 @@ from gateway.stores import versions
 from gateway.stores.base import StoreError, StoreUnavailable
 from gateway.stores.faults import faults_named
 from gateway.stores.options import StoreOptions
-from gateway.stores.sql import Database, first_change
+from gateway.stores.sql import Database
+from gateway.stores.sql_change import first_change
 
 _LOCK = 7453010373645639777
 """Any number, the same in every gateway."""

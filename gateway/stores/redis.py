@@ -34,7 +34,7 @@ T = TypeVar("T")
 class _Value:
     """What is stored. A gateway of another version may share the Redis: what it writes must not be read as ours."""
 
-    format: Literal[1]
+    format: Literal[2]
     record: Record
 
 
@@ -74,7 +74,7 @@ class RedisLevel:
         return record
 
     async def put(self, record: Record) -> None:
-        value = msgspec.json.encode(_Value(1, record))
+        value = msgspec.json.encode(_Value(2, record))
         await self._ask(lambda: self._client.set(_name(record.digest), value, ex=self._ttl))
 
     async def drop(self, digest: Digest) -> None:

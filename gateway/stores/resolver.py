@@ -47,7 +47,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from cachetools import LRUCache, TTLCache
 
-from gateway.keys import Digest, Principal, principal
+from gateway.keys import Digest, Key, Principal
 from gateway.stores.base import Absent, Found, Level, Observer, StoreUnavailable, Unavailable
 from gateway.stores.journal import History, Record
 from gateway.stores.options import StoreOptions
@@ -65,7 +65,8 @@ _NOBODY = Digest("")
 class LayeredResolver:
     """The three levels; see the module's text for what it promises. Close it before the levels below.
 
-    `load` asks the database; `timer` counts seconds, for forgetting absent digests.
+    `load` asks the database; `compiled` makes of a key what it may do now; `timer` counts seconds, for forgetting
+    absent digests.
     """
 
     def __init__(  # noqa: PLR0913 (the parts it is put together from)
@@ -74,12 +75,14 @@ class LayeredResolver:
         *,
         journal: History,
         load: Callable[[Digest], Awaitable[Record]],
+        compiled: Callable[[Key], Principal],
         redis: RedisLevel | None,
         observer: Observer,
         timer: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._load = load
+        self._compiled = compiled
         self._redis = redis
         self._observer = observer
         self._timeout = options.lookup_timeout
@@ -204,6 +207,6 @@ class LayeredResolver:
             absent = self._absent[record.digest] = Absent(record.why)
             self._observer.looked_up(level, "absent")
             return absent
-        present = self._present[record.digest] = principal(record.key)
+        present = self._present[record.digest] = self._compiled(record.key)
         self._observer.looked_up(level, "found")
         return present

@@ -8,31 +8,44 @@ commits, changes happen one after the other, and the rows of `changes` are numbe
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Executable, Insert, Row, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Executable, Row, exists, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.keys import Digest, Identity, Key, Role
+from gateway.keys import Digest, Identity, Key
 from gateway.stores import rows
-from gateway.stores.base import AuditEvent, IntegrationInstance, Organization, StoreUnavailable
-from gateway.stores.chain import Check, Head, Verdict, followed
+from gateway.stores.base import (
+    AuditEvent,
+    Group,
+    IntegrationInstance,
+    KeyQuery,
+    KeyUse,
+    Member,
+    Organization,
+    StoreUnavailable,
+    User,
+    UserStatus,
+)
+from gateway.stores.chain import Check, Head, Verdict
 from gateway.stores.faults import faults_named
 from gateway.stores.journal import Record
 from gateway.stores.options import StoreOptions
+from gateway.stores.sql_change import SqlChange
+from gateway.stores.sql_keys import page_of_keys
 from gateway.stores.tables import (
     audit_chains,
     audit_events,
-    changes,
+    groups,
     identities,
     integration_instances,
+    key_uses,
     keys,
-    logins,
     members,
+    memberships,
     organizations,
     users,
 )
@@ -82,25 +95,87 @@ class SqlRegistry:
         found = await self._all(rows.KEYS.where(keys.c.id == key_id))
         return rows.key(found[0]) if found else None
 
-    async def keys(self, organization: str | None) -> tuple[Key, ...]:
-        chosen = rows.KEYS.order_by(keys.c.created_at, keys.c.id)
-        if organization is not None:
-            chosen = chosen.where(identities.c.organization_id == organization)
-        return tuple(rows.key(row) for row in await self._all(chosen))
+    async def keys(self, query: KeyQuery) -> tuple[Key, ...]:
+        statement = page_of_keys(query)
+        found = () if statement is None else await self._all(statement)
+        return tuple(rows.key(row) for row in found)
+
+    async def key_uses(self, chosen: Sequence[str]) -> dict[str, KeyUse]:
+        found = await self._all(select(key_uses).where(key_uses.c.key_id.in_(chosen)))
+        return {row.key_id: KeyUse(row.used_at, row.refused_at) for row in found}
+
+    async def note_uses(self, uses: Mapping[str, KeyUse]) -> None:
+        async with self.change() as change:
+            await change.note_uses(uses)
 
     async def organizations(self) -> tuple[Organization, ...]:
         found = await self._all(select(organizations).order_by(organizations.c.id))
-        return tuple(Organization(row.id, row.name) for row in found)
+        return tuple(map(rows.organization, found))
+
+    async def identity(self, identity: str) -> Identity | None:
+        found = await self._all(rows.IDENTITIES.where(identities.c.id == identity))
+        return rows.identity(found[0]) if found else None
 
     async def user_identity(self, email: str, organization: str) -> Identity | None:
         of_user = rows.IDENTITIES.where(users.c.email_folded == email.casefold())
         found = await self._all(of_user.where(identities.c.organization_id == organization))
         return rows.identity(found[0]) if found else None
 
-    async def audit_events(self, organization: str | None, *, limit: int) -> tuple[AuditEvent, ...]:
+    async def identities_of_user(self, user: str) -> tuple[Identity, ...]:
+        of_user = rows.MEMBERS.where(identities.c.user_id == user).order_by(identities.c.organization_id)
+        return tuple(rows.identity(row) for row in await self._all(of_user))
+
+    async def identities_of_project(self, project: str) -> tuple[Identity, ...]:
+        inside = select(memberships.c.identity_id).where(memberships.c.project == project)
+        found = await self._all(rows.IDENTITIES.where(identities.c.id.in_(inside)).order_by(identities.c.id))
+        return tuple(rows.identity(row) for row in found)
+
+    async def user(self, user: str) -> User | None:
+        found = await self._all(select(users).where(users.c.id == user))
+        return rows.user(found[0]) if found else None
+
+    async def members(
+        self, organization: str | None, *, limit: int, after: str | None = None, group: str | None = None
+    ) -> tuple[Member, ...]:
+        chosen = rows.MEMBERS.where(users.c.status != UserStatus.DELETED)
+        if organization is not None:
+            chosen = chosen.where(members.c.organization_id == organization)
+        if after is not None:
+            chosen = chosen.where(users.c.id > after)
+        if group is not None:
+            same = (groups.c.id == group) & (groups.c.organization_id == members.c.organization_id)
+            chosen = chosen.where(exists().where(same, rows.IN_GROUP).correlate(members))
+        found = await self._all(chosen.order_by(users.c.id, members.c.organization_id).limit(limit))
+        return tuple(map(rows.member, found))
+
+    async def group(self, group: str) -> Group | None:
+        found = await self._all(select(groups).where(groups.c.id == group))
+        return rows.group(found[0]) if found else None
+
+    async def groups(self, organization: str) -> tuple[Group, ...]:
+        chosen = select(groups).where(groups.c.organization_id == organization).order_by(groups.c.name)
+        return tuple(map(rows.group, await self._all(chosen)))
+
+    async def groups_of_user(self, user: str, organization: str) -> tuple[Group, ...]:
+        of_member = select(groups).join(members, members.c.organization_id == groups.c.organization_id)
+        chosen = of_member.where(members.c.user_id == user, members.c.organization_id == organization, rows.IN_GROUP)
+        return tuple(map(rows.group, await self._all(chosen.order_by(groups.c.name))))
+
+    async def integration_instances(self, organization: str) -> tuple[IntegrationInstance, ...]:
+        own = integration_instances.c.organization_id == organization
+        chosen = select(integration_instances).where(own, integration_instances.c.deleted_at.is_(None))
+        return tuple(map(rows.instance, await self._all(chosen.order_by(integration_instances.c.id))))
+
+    async def audit_events(
+        self, organization: str | None, *, limit: int, before: int | None = None, actor: str | None = None
+    ) -> tuple[AuditEvent, ...]:
         newest = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
         if organization is not None:
             newest = newest.where(audit_events.c.organization_id == organization)
+        if before is not None:
+            newest = newest.where(audit_events.c.id < before)
+        if actor is not None:
+            newest = newest.where(audit_events.c.actor == actor)
         return tuple(rows.audit_event(row) for row in await self._all(newest))
 
     async def check_audit(self, noted: Iterable[Head] = ()) -> tuple[Verdict, ...]:
@@ -151,100 +226,3 @@ class SqlRegistry:
             yield
         finally:
             self._changing.release()
-
-
-class SqlChange:
-    """A transaction under way, see `Change`. What refers to a thing that is not there raises ValueError."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def add_organization(self, organization: Organization) -> None:
-        await self._write(insert(organizations), {"id": organization.id, "name": organization.name})
-
-    async def add_user(self, user: str, email: str, *, platform_admin: bool) -> None:
-        row = {"id": user, "email": email, "email_folded": email.casefold()}
-        await self._write(insert(users), row | {"platform_admin": platform_admin, "status": "active"})
-
-    async def add_member(self, user: str, organization: str, role: Role) -> None:
-        await self._write(insert(members), {"user_id": user, "organization_id": organization, "role": role})
-        # Keys that the user has already, left from an earlier membership, may come alive again.
-        owned = select(keys.c.digest, keys.c.version).join(identities).where(identities.c.user_id == user)
-        for key in await self._read(owned):
-            await self._changed(key.digest, key.version)
-
-    async def add_integration_instance(self, instance: IntegrationInstance) -> None:
-        row = {"id": instance.id, "organization_id": instance.organization, "name": instance.name}
-        await self._write(insert(integration_instances), row)
-
-    async def add_identity(self, identity: Identity) -> None:
-        row = {"id": identity.id, "kind": identity.kind, "organization_id": identity.organization}
-        bound = {"user_id": identity.user, "instance_id": identity.integration_instance}
-        await self._write(insert(identities), row | bound)
-
-    async def add_key(self, key: Key, digest: Digest) -> None:
-        await self._write(insert(keys), rows.key_row(key, digest))
-        await self._changed(digest, key.version)
-
-    async def key(self, key_id: str) -> Key | None:
-        found = await self._read(rows.KEYS.where(keys.c.id == key_id))
-        return rows.key(found[0]) if found else None
-
-    async def revoke_key(self, key_id: str, *, at: int, by: str) -> None:
-        live = (keys.c.id == key_id) & keys.c.revoked_at.is_(None)
-        for key in await self._read(select(keys.c.digest, keys.c.version).where(live)):
-            ended = {"revoked_at": at, "revoked_by": by, "version": key.version + 1}
-            await self._write(update(keys).where(live).values(ended))
-            await self._changed(key.digest, key.version + 1)
-
-    async def integration_instance(self, instance: str) -> IntegrationInstance | None:
-        found = await self._read(select(integration_instances).where(integration_instances.c.id == instance))
-        return IntegrationInstance(found[0].id, found[0].organization_id, found[0].name) if found else None
-
-    async def organization(self, organization: str) -> Organization | None:
-        found = await self._read(select(organizations).where(organizations.c.id == organization))
-        return Organization(found[0].id, found[0].name) if found else None
-
-    async def add_login(self, digest: Digest, identity: str, *, expires_at: int) -> None:
-        await self._write(insert(logins), {"digest": digest, "identity_id": identity, "expires_at": expires_at})
-
-    async def use_login(self, digest: Digest, *, now: int) -> Identity | None:
-        unused = (logins.c.digest == digest) & logins.c.used_at.is_(None) & (logins.c.expires_at > now)
-        of_login = rows.IDENTITIES.join(logins, logins.c.identity_id == identities.c.id).where(unused)
-        found = await self._read(of_login)
-        if not found or rows.why_powerless(found[0]):
-            return None
-        await self._write(update(logins).where(logins.c.digest == digest).values(used_at=now))
-        return rows.identity(found[0])
-
-    async def audit(self, event: AuditEvent) -> None:
-        row = rows.audit_row(event)
-        own = audit_chains.c.organization_id == rows.chain_id(event.organization)
-        found = await self._read(select(audit_chains).where(own))
-        head = followed(rows.head(found[0]) if found else None, row, event.organization)
-        await self._write(insert(audit_events), row | {"hash": head.hash})
-        recorded = {"events": head.events, "hash": head.hash}
-        if found:
-            await self._write(update(audit_chains).where(own).values(recorded))
-        else:
-            await self._write(insert(audit_chains), {"organization_id": rows.chain_id(event.organization)} | recorded)
-
-    async def _changed(self, digest: Digest, version: int) -> None:
-        await self._write(insert(changes), {"nonce": _nonce(), "digest": digest, "version": version})
-
-    async def _read(self, statement: Executable) -> Sequence[Row[Any]]:
-        with faults_named():
-            return (await self._connection.execute(statement)).all()
-
-    async def _write(self, statement: Executable, values: Values | None = None) -> None:
-        with faults_named():
-            await self._connection.execute(statement, values)
-
-
-def first_change() -> Insert:
-    """The beginning of a database's history: a resolver has a point to stand on."""
-    return insert(changes).values(nonce=_nonce(), digest=None, version=None)
-
-
-def _nonce() -> int:
-    return secrets.randbits(63)

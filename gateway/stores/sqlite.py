@@ -17,7 +17,8 @@ from gateway.stores import versions
 from gateway.stores.base import StoreError
 from gateway.stores.file import DatabaseFile
 from gateway.stores.options import StoreOptions
-from gateway.stores.sql import Database, first_change
+from gateway.stores.sql import Database
+from gateway.stores.sql_change import first_change
 
 
 def database(file: DatabaseFile, options: StoreOptions) -> Database:
@@ -60,14 +61,22 @@ def migrate(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def _locked(file: DatabaseFile) -> Iterator[Connection]:
-    """One transaction with the write lock; it commits when the block ends, and rolls back when that raises."""
+    """One transaction with the write lock; it commits when the block ends, and rolls back when that raises.
+
+    Foreign keys are looked at in the end, all of them, because tables that are made anew are gone for a moment.
+    """
     url = URL.create("sqlite", database=file.uri, query={"uri": "true"})
     engine = create_engine(url, connect_args={"isolation_level": None}, poolclass=NullPool, hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         yield connection
+        if dangling := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+            raise StoreError(
+                f"`{file.path}`: a row of `{dangling[0]}` refers to one of `{dangling[2]}` that is not there"
+            )
         connection.commit()
 
 

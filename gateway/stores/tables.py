@@ -10,6 +10,10 @@ that have the same numbers, of a database and of its restored backup for instanc
 `audit_events` are chained by hash (see `chain`); `audit_chains` has the newest hash of each chain, and how many events
 it has. Its row with an empty id is the chain of the events of no organization.
 
+What a group gives and what a membership says is kept as one JSON text each, so that all that a key may do is read in
+the one statement that reads the key. `keys` repeats the organization and the kind of its identity, neither of which
+ever changes, so that a page of a listing is read from an index whatever else is in the table.
+
 `migrations` makes the tables; what stands here is what queries are made from, and a test compares the two. In
 PostgreSQL text is compared by its bytes (collation "C"), as SQLite does, whatever the database's own collation is.
 """
@@ -51,6 +55,7 @@ organizations = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
+    Column("max_key_days", Integer),
 )
 
 users = Table(
@@ -61,6 +66,10 @@ users = Table(
     Column("email_folded", Text, nullable=False, unique=True),
     Column("platform_admin", Boolean, nullable=False),
     Column("status", Text, nullable=False),
+    Column("first_name", Text, nullable=False, server_default=""),
+    Column("last_name", Text, nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False, server_default="0"),
+    Column("last_login_at", BigInteger),
     CheckConstraint("status IN ('active', 'disabled', 'deleted')", name="status"),
 )
 
@@ -73,12 +82,38 @@ members = Table(
     CheckConstraint("role IN ('organization_admin', 'user')", name="role"),
 )
 
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("everyone", Boolean, nullable=False),
+    Column("rights", Text, nullable=False),
+    UniqueConstraint("organization_id", "name"),
+    UniqueConstraint("id", "organization_id"),
+)
+
+# Both columns each time, so that no user is in a group of an organization that they are no member of.
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("group_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    ForeignKeyConstraint(["group_id", "organization_id"], ["groups.id", "groups.organization_id"]),
+    ForeignKeyConstraint(["user_id", "organization_id"], ["members.user_id", "members.organization_id"]),
+    Index(None, "user_id", "organization_id"),
+)
+
 integration_instances = Table(
     "integration_instances",
     metadata,
     Column("id", Text, primary_key=True),
     Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False),
     Column("name", Text, nullable=False),
+    Column("deleted_at", BigInteger),
     UniqueConstraint("id", "organization_id"),  # what an identity refers to
 )
 
@@ -87,9 +122,11 @@ identities = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False),
+    Column("organization_id", Text, ForeignKey("organizations.id")),
     Column("user_id", Text, ForeignKey("users.id")),
     Column("instance_id", Text),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("roles", Text, nullable=False, server_default="[]"),
     # Both columns, so that no identity reaches into another organization's integration.
     ForeignKeyConstraint(
         ["instance_id", "organization_id"], ["integration_instances.id", "integration_instances.organization_id"]
@@ -97,6 +134,17 @@ identities = Table(
     UniqueConstraint("user_id", "organization_id"),
     CheckConstraint("(kind = 'user') = (user_id IS NOT NULL)", name="user"),
     CheckConstraint("(kind = 'integration') = (instance_id IS NOT NULL)", name="instance"),
+    CheckConstraint("(kind = 'global') = (organization_id IS NULL)", name="organization"),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("identity_id", Text, ForeignKey("identities.id"), primary_key=True),
+    Column("project", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("membership", Text, nullable=False),
+    Index(None, "project", "identity_id"),
 )
 
 keys = Table(
@@ -115,8 +163,22 @@ keys = Table(
     Column("revoked_at", BigInteger),
     Column("revoked_by", Text),
     Column("version", Integer, nullable=False),
+    Column("created_via", Text),
+    Column("organization_id", Text),
+    Column("kind", Text, nullable=False, server_default=""),
     CheckConstraint("length(digest) = 64 AND digest = lower(digest)", name="digest"),
     CheckConstraint("id <> identity_id", name="id"),
+    Index(None, "kind", "organization_id", "created_at", "id"),
+    Index(None, "kind", "created_at", "id"),
+)
+
+# Beside `keys`, because it is written all the time and is of no concern to the resolvers.
+key_uses = Table(
+    "key_uses",
+    metadata,
+    Column("key_id", Text, ForeignKey("keys.id"), primary_key=True),
+    Column("used_at", BigInteger),
+    Column("refused_at", BigInteger),
 )
 
 changes = Table(

@@ -1,0 +1,17 @@
+"""What a face answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.http1 import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAnswer:
+    """A JSON answer (None for no body at all), its HTTP status, and why it was refused, if it was."""
+
+    status: int
+    body: Any
+    reason: Reason | None = None

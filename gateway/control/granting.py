@@ -1,0 +1,93 @@
+"""What may be given: global roles and memberships, checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.control.rejection import Rejection, accepted
+from gateway.http1 import Reason
+from gateway.keys import (
+    Actor,
+    Extent,
+    GlobalRole,
+    Identity,
+    Kind,
+    Membership,
+    Operation,
+    Principal,
+    Project,
+    Projects,
+    Switches,
+    extents,
+    may_give_roles,
+    membership_faults,
+    policy_of,
+    reaches,
+)
+from gateway.policy import PolicyOptions, covers
+
+
+@dataclass(frozen=True, slots=True)
+class Granting:
+    projects: Projects
+    policy: PolicyOptions
+    switches: Switches
+
+    def project(self, actor: Actor, slug: str, operation: Operation) -> Project:
+        """A project in which the actor may do that.
+
+        One that there is not is told to those alone who may do it in any; to others it is one that is not theirs.
+        """
+        found = self.projects.get(slug)
+        if found is not None and reaches(actor, operation, anybody_in(found), self.switches):
+            return found
+        if found is None and Extent() in extents(actor, operation, self.switches):
+            raise Rejection(Reason.UNKNOWN_PROJECT, "there is no project of this slug")
+        message = "you are not allowed to do this in this project; contact a platform administrator"
+        raise Rejection(Reason.NOT_ALLOWED, message)
+
+    def roles(self, actor: Actor, words: Iterable[str], operation: Operation) -> tuple[GlobalRole, ...]:
+        """Global roles by their names, each once, that the actor may deal in."""
+        names = list(dict.fromkeys(words))
+        known = [GlobalRole(name) for name in names if name in _GLOBAL_ROLES]
+        accepted(may_give_roles(actor, known, operation, self.switches))
+        if len(known) != len(names):
+            unknown = next(name for name in names if name not in _GLOBAL_ROLES)
+            registered = ", ".join(sorted(GlobalRole))
+            raise Rejection(Reason.UNKNOWN_ROLE, f"`{unknown[:64]}` is no global role; there are {registered}")
+        return tuple(known)
+
+    def refuse_memberships(
+        self, actor: Actor, project: Project, owner: Identity, memberships: Sequence[Membership]
+    ) -> None:
+        """Refuses memberships that do not fit the project's roles, or give more than the actor has."""
+        if len(memberships) > _MEMBERSHIPS:
+            raise Rejection(Reason.INVALID_INPUT, f"an identity has up to {_MEMBERSHIPS} memberships in a project")
+        faults = tuple(fault for each in memberships for fault in membership_faults(project, each, self.policy))
+        if faults:
+            message = "; ".join(fault.message for fault in faults)
+            raise Rejection(Reason.INVALID_MEMBERSHIP, message, faults)
+        self.refuse_more_than_own(actor, owner)
+
+    def refuse_more_than_own(self, actor: Actor, owner: Identity) -> None:
+        """Nobody can give more than they have: a project's administrator what their own memberships give."""
+        if owner.kind is not Kind.PROJECT or not isinstance(actor, Principal):
+            return
+        wide = [each for each in extents(actor, Operation.EDIT_MEMBERSHIPS, self.switches) if each.project is None]
+        if any(each.organization in (None, owner.organization) for each in wide):
+            return
+        if not covers(policy_of(actor.identity, self.projects), policy_of(owner, self.projects)):
+            raise Rejection(
+                Reason.NOT_ALLOWED, "you cannot give more than you have: a role or its values go beyond yours"
+            )
+
+
+_GLOBAL_ROLES = frozenset(GlobalRole)
+_MEMBERSHIPS = 100
+"""Each is a policy that is read when the key is compiled."""
+
+
+def anybody_in(project: Project) -> Identity:
+    """Stands for the identities of a project where the question is what may be done to any of them."""
+    return Identity("", Kind.PROJECT, project.organization, memberships=(Membership(project.slug, ""),))

@@ -1,0 +1,174 @@
+"""The use cases about users.
+
+Each is one change of the registry with one audit event, and takes effect on the next call of every key concerned. Every
+use case may raise Rejection (nothing was changed) and StoreUnavailable.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from gateway.control.managing import NAME, Managing, refuse_text
+from gateway.control.rejection import Rejection, existing
+from gateway.control.trail import is_id, name_of
+from gateway.http1 import Reason
+from gateway.keys import Actor, Identity, Kind, Operation, Principal, Role, extents, may_manage_people
+from gateway.stores.base import Change, Member, User, UserStatus
+
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}@[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,190}")
+
+
+def is_email(text: str) -> bool:
+    return _EMAIL.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """`role` is in the organization, but for PLATFORM_ADMIN, who is one everywhere."""
+
+    email: str
+    role: Role = Role.USER
+    first_name: str = ""
+    last_name: str = ""
+
+
+class People(Managing):
+    """See the module."""
+
+    async def add_user(self, caller: Actor, wanted: NewUser, *, organization: str) -> Identity:
+        """A new member of an organization; somebody who has a user already, by the address, becomes a member with it.
+
+        They get in by a login link, see `Logins.create_login`.
+        """
+        refuse_text("name", wanted.first_name + wanted.last_name, NAME)
+        if not is_email(wanted.email):
+            raise Rejection(Reason.INVALID_INPUT, "this is no email address")
+        async with self._changes.by(caller) as (change, actor):
+            await self._manage(change, actor, organization)
+            if wanted.role is Role.PLATFORM_ADMIN:
+                self._refuse_not_platform(actor)
+            user = await self._user(change, wanted)
+            if await change.identity_of(user, organization) is not None:
+                raise Rejection(Reason.ALREADY_THERE, "this user is a member of the organization already")
+            role = Role.ORGANIZATION_ADMIN if wanted.role is Role.PLATFORM_ADMIN else wanted.role
+            await change.add_member(user, organization, role)
+            identity = await change.identity_of(user, organization)
+            if identity is None:  # never a member before
+                new = Identity(self._mint.id(), Kind.USER, organization, user=user)
+                await change.add_identity(new)
+                identity = existing(await change.identity_of(user, organization), Reason.UNKNOWN_USER, "user")
+            await self._audit(change, actor, "user.add", organization, user, role=wanted.role, email=wanted.email)
+        return identity
+
+    async def _user(self, change: Change, wanted: NewUser) -> str:
+        """The id of the user of an address, who is made where there is none."""
+        known = await change.user_of(wanted.email)
+        if known is not None:
+            if wanted.role is Role.PLATFORM_ADMIN and not known.platform_admin:
+                await change.change_user(replace(known, platform_admin=True))
+            return known.id
+        user = self._mint.id()
+        platform_admin = wanted.role is Role.PLATFORM_ADMIN
+        await change.add_user(user, wanted.email, platform_admin=platform_admin)
+        named = User(user, wanted.email, platform_admin, first_name=wanted.first_name, last_name=wanted.last_name)
+        await change.change_user(replace(named, created_at=self._mint.now()))
+        return user
+
+    async def set_role(self, caller: Actor, user: str, role: Role, *, organization: str) -> None:
+        """A member's level; their keys follow. Only a platform administrator makes, or unmakes, another one."""
+        async with self._changes.by(caller) as (change, actor):
+            await self._manage(change, actor, organization)
+            found = await self._member(change, user, organization)
+            if found.platform_admin is not (role is Role.PLATFORM_ADMIN):
+                self._refuse_not_platform(actor)
+                await change.change_user(replace(found, platform_admin=role is Role.PLATFORM_ADMIN))
+            level = Role.ORGANIZATION_ADMIN if role is Role.PLATFORM_ADMIN else role
+            await change.change_member(user, organization, level)
+            await self._audit(change, actor, "user.role", organization, user, role=role)
+
+    async def set_enabled(self, caller: Actor, user: str, *, enabled: bool) -> User:
+        """A disabled user's keys and sessions are dead until the user is enabled again."""
+        async with self._changes.by(caller) as (change, actor):
+            found = await self._own(change, actor, user)
+            changed = replace(found, status=UserStatus.ACTIVE if enabled else UserStatus.DISABLED)
+            await change.change_user(changed)
+            await self._audit(change, actor, "user.enable" if enabled else "user.disable", "", user)
+        return changed
+
+    async def remove_member(self, caller: Actor, user: str, *, organization: str) -> None:
+        """Takes a user out of an organization; their keys of it are dead, what they made for it works on."""
+        async with self._changes.by(caller) as (change, actor):
+            await self._manage(change, actor, organization)
+            await self._member(change, user, organization)
+            await change.remove_member(user, organization)
+            await self._audit(change, actor, "user.remove", organization, user)
+
+    async def delete_user(self, caller: Actor, user: str) -> int:
+        """Ends a user and all of their user keys; the number of these.
+
+        Keys of organizations, accounts, integrations and projects that the user made work on ("deleting a user's
+        account does not delete organization keys that they've generated; it only removes their user keys").
+        """
+        async with self._changes.by(caller) as (change, actor):
+            found = await self._own(change, actor, user)
+            now, by = self._mint.now(), name_of(actor)
+            live = [key for key in await change.keys_of_user(user) if key.revoked_at is None]
+            for key in live:
+                await change.revoke_key(key.id, at=now, by=by)
+            organizations = [each.organization for each in await change.identities_of_user(user)]
+            for organization in organizations:
+                await change.remove_member(user, organization)
+            await change.change_user(replace(found, status=UserStatus.DELETED, platform_admin=False))
+            home = organizations[0] if len(organizations) == 1 else ""
+            await self._audit(change, actor, "user.delete", home, user, email=found.email, keys=str(len(live)))
+        return len(live)
+
+    async def list_members(
+        self, actor: Actor, *, limit: int, after: str | None = None, organization: str | None = None
+    ) -> tuple[Member, ...]:
+        """A page of the users that the actor may see, by id: all of an organization, or themselves alone.
+
+        `after` is the user id of the last one of the page before. Of several organizations (None) a user is there once
+        for each.
+        """
+        reach = extents(actor, Operation.SEE_PEOPLE, self._switches)
+        homes = {each.organization for each in reach if each.user is None}
+        if None in homes or organization in homes - {None}:
+            return await self._registry.members(organization, limit=limit, after=after)
+        if organization is None and homes:
+            return await self._registry.members(min(home for home in homes if home), limit=limit, after=after)
+        return await self._themselves(actor, after, organization)
+
+    async def _themselves(self, actor: Actor, after: str | None, organization: str | None) -> tuple[Member, ...]:
+        if not isinstance(actor, Principal) or actor.identity.user is None:
+            return ()
+        user = await self._registry.user(actor.identity.user)
+        if user is None or organization not in (None, actor.organization) or (after or "") >= user.id:
+            return ()
+        return (Member(user, actor.identity),)
+
+    async def find_user(self, actor: Actor, user: str) -> tuple[User, tuple[Identity, ...]]:
+        """A user that the actor may see, with their identities in the organizations where the actor may see them."""
+        found = await self._registry.user(user) if is_id(user) else None
+        reach = extents(actor, Operation.SEE_PEOPLE, self._switches)
+        identities = await self._registry.identities_of_user(user) if found else ()
+        seen = tuple(each for each in identities if any(extent.holds(each) for extent in reach))
+        if found is None or found.status is UserStatus.DELETED or not seen:
+            raise Rejection(Reason.UNKNOWN_USER, "there is no user of this id that is yours to see")
+        return found, seen
+
+    async def _own(self, change: Change, actor: Actor, user: str) -> User:
+        """A user about whom the actor alone decides: nobody of another organization, no platform administrator."""
+        found = await change.user(user) if is_id(user) else None
+        homes = [each.organization for each in await change.identities_of_user(user)] if found else []
+        managed = [may_manage_people(actor, home, self._switches) is None for home in homes]
+        everywhere = may_manage_people(actor, "\0", self._switches) is None
+        if found is None or found.status is UserStatus.DELETED or not (everywhere or any(managed)):
+            raise Rejection(
+                Reason.UNKNOWN_USER, "no user of this id is yours to manage; contact a platform administrator"
+            )
+        if not everywhere and (found.platform_admin or not all(managed)):
+            message = "this user is more than a user of your organization; contact a platform administrator"
+            raise Rejection(Reason.NOT_ALLOWED, message)
+        return found
