@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.control.logins import LoginOptions, Logins
-from gateway.control.minting import Issued
-from gateway.control.tokens import NewKey, TokenOptions, Tokens
-from gateway.keys import Identity, Kind, Operator, Principal, Role, digest
+from gateway.control import Desk, Issued, LoginOptions, Logins, NewKey, NewUser, TokenOptions, Tokens, desk_over
+from gateway.keys import Operator, Principal, Project, ProjectRole, Role, Variable, digest
 from gateway.stores import Absent, IntegrationInstance, Organization, Store, StoreOptions, create, open_store
 
 
@@ -32,9 +30,13 @@ class Platform:
 
     store: Store
     clock: Clock
-    tokens: Tokens
+    desk: Desk
     logins: Logins
     path: Path
+
+    @property
+    def tokens(self) -> Tokens:
+        return self.desk.tokens
 
     async def caller(self, issued: Issued | str) -> Principal:
         """Whom the data plane takes the bearer of a secret for."""
@@ -50,26 +52,54 @@ class Platform:
 
     async def user(self, name: str, organization: str, role: Role) -> Principal:
         """A new user, by a key of theirs."""
-        identity = Identity(f"{name}@{organization}", Kind.USER, organization, user=name, role=role)
-        async with self.store.registry.change() as change:
-            await change.add_user(name, f"{name}@example.com", platform_admin=role is Role.PLATFORM_ADMIN)
-            await change.add_member(name, organization, Role.USER if role is Role.PLATFORM_ADMIN else role)
-            await change.add_identity(identity)
-        return await self.caller(await self.tokens.create_user_key(Operator(), NewKey(name), owner=identity))
+        wanted = NewUser(f"{name}@example.com", role)
+        owner = await self.desk.people.add_user(Operator(), wanted, organization=organization)
+        return await self.caller(await self.tokens.create_user_key(Operator(), NewKey(name), owner=owner))
+
+    async def session(self, name: str, organization: str) -> Principal:
+        """A user who is there, by a login."""
+        login = await self.logins.create_login(f"{name}@example.com", organization)
+        return await self.caller(await self.logins.redeem(login.code))
 
     async def audited(self) -> list[str]:
         return [event.event for event in await self.store.registry.audit_events(None, limit=1000)]
 
 
+def _reading(*conditions: dict[str, object]) -> ProjectRole:
+    """A role that reads the graph under conditions, whose holes are its variables."""
+    reading = {"effect": "ALLOW", "actions": ["query:ReadGraphData"], "resources": ["*"]}
+    statements = tuple(reading | {"condition": {"stringEquals": each}} for each in conditions)
+    names = [value["variable"] for each in conditions for value in each.values() if isinstance(value, dict)]
+    return ProjectRole(statements or (reading,), {name: Variable() for name in names})
+
+
+PROJECTS = {
+    "my-blog": Project(
+        "my-blog",
+        "acme",
+        "My blog",
+        {"editor": _reading({"language": {"variable": "language"}}), "viewer": _reading({"public": "yes"})},
+    ),
+    "shop": Project("shop", "acme", "Shop", {"clerk": _reading({"shop": {"variable": "shop"}})}),
+    "elsewhere": Project("elsewhere", "globex", "Elsewhere", {"editor": _reading()}),
+}
+
+
 @pytest.fixture
-async def empty(tmp_path: Path) -> AsyncIterator[Platform]:
+def options() -> TokenOptions:
+    """What a test may override to turn a switch."""
+    return TokenOptions(projects=PROJECTS)
+
+
+@pytest.fixture
+async def empty(tmp_path: Path, options: TokenOptions) -> AsyncIterator[Platform]:
     """An installation that nobody has founded yet."""
     clock = Clock()
     create(tmp_path / "gateway.db")
-    async with open_store(StoreOptions(tmp_path / "gateway.db")) as store:
-        tokens = Tokens(store.registry, TokenOptions(), clock, secrets.token_bytes)
+    async with open_store(StoreOptions(tmp_path / "gateway.db"), projects=options.projects) as store:
+        desk = desk_over(store.registry, options, clock, secrets.token_bytes)
         logins = Logins(store.registry, LoginOptions(), clock, secrets.token_bytes)
-        yield Platform(store, clock, tokens, logins, tmp_path / "gateway.db")
+        yield Platform(store, clock, desk, logins, tmp_path / "gateway.db")
 
 
 @pytest.fixture

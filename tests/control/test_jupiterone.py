@@ -56,7 +56,7 @@ TOKEN = json.loads(r"""{
 
 @pytest.fixture
 def face(platform) -> JupiterOne:
-    return JupiterOne(platform.tokens)
+    return JupiterOne(platform.desk)
 
 
 async def ask(face: JupiterOne, actor: Principal, query: str, **variables: Any) -> GraphQLAnswer:

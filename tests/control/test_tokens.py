@@ -77,7 +77,7 @@ async def test_15_16_what_makes_no_sense_makes_no_key(platform, admin, wanted):
     before = await platform.audited()
     assert await reason(platform.tokens.create_account_key(admin, wanted)) is Reason.INVALID_INPUT
     assert await platform.audited() == before
-    assert [key.name for key in await platform.tokens.list_keys(admin)] == ["ann"]
+    assert [key.name for key in await platform.tokens.list_keys(admin, limit=1000)] == ["ann"]
 
 
 async def test_16_two_keys_may_have_one_name(platform, admin):
@@ -91,7 +91,7 @@ async def test_16_two_keys_may_have_one_name(platform, admin):
 async def test_38_a_key_without_a_policy_is_never_a_key_for_everything(platform, admin):
     use_case = platform.tokens.create_account_key(admin, replace(ACCOUNT, policy=None))
     assert await reason(use_case) is Reason.POLICY_REQUIRED
-    assert [key.name for key in await platform.tokens.list_keys(admin)] == ["ann"]
+    assert [key.name for key in await platform.tokens.list_keys(admin, limit=1000)] == ["ann"]
 
 
 async def test_51_a_bad_policy_is_refused_whole_and_the_message_leads_to_the_fault(platform, admin):
@@ -99,13 +99,13 @@ async def test_51_a_bad_policy_is_refused_whole_and_the_message_leads_to_the_fau
     rejection = await rejected(platform.tokens.create_account_key(admin, replace(ACCOUNT, policy=policy)))
     assert rejection.refusal.reason is Reason.INVALID_POLICY
     assert "permissions[0].actions[1]" in rejection.refusal.message
-    assert [key.name for key in await platform.tokens.list_keys(admin)] == ["ann"]
+    assert [key.name for key in await platform.tokens.list_keys(admin, limit=1000)] == ["ann"]
 
 
 async def test_a_policy_text_is_kept_byte_for_byte(platform, admin):
     text = '\n{"permissions":\t[' + json.dumps(json.loads(VIEW)["permissions"][0]) + "] }  \r\n"
     issued = await platform.tokens.create_account_key(admin, replace(ACCOUNT, policy=text))
-    (stored,) = [key for key in await platform.tokens.list_keys(admin) if key.id == issued.key.id]
+    (stored,) = [key for key in await platform.tokens.list_keys(admin, limit=1000) if key.id == issued.key.id]
     assert stored == issued.key
     assert stored.policy == text
 
@@ -126,7 +126,7 @@ async def test_22_a_key_for_everything_neither_makes_nor_revokes_nor_lists_keys(
     made = platform.tokens.create_integration_key(everything, NewKey("n"), instance="github-1")
     assert await reason(made) is Reason.NOT_ALLOWED
     assert await reason(platform.tokens.revoke_key(everything, admin.key_id)) is Reason.UNKNOWN_KEY
-    assert await platform.tokens.list_keys(everything) == ()
+    assert await platform.tokens.list_keys(everything, limit=1000) == ()
 
 
 async def test_a_plain_user_makes_no_account_key_and_is_told_whom_to_ask(platform, user):
@@ -269,7 +269,7 @@ async def test_21_an_administrator_ends_a_users_key(platform, admin, user):
 async def test_18_an_expired_key_is_listed_and_can_be_revoked(platform, admin):
     issued = await platform.tokens.create_account_key(admin, replace(ACCOUNT, days=1))
     platform.clock.now += 2 * DAY
-    assert issued.key in await platform.tokens.list_keys(admin)
+    assert issued.key in await platform.tokens.list_keys(admin, limit=1000)
     assert (await platform.tokens.revoke_key(admin, issued.key.id)).revoked_at == platform.clock.now
 
 
@@ -285,7 +285,7 @@ async def test_147_everybody_lists_what_they_may_see(platform, admin, stranger, 
     }
 
     async def listed(actor) -> set[str]:
-        ids = {key.id for key in await platform.tokens.list_keys(actor)}
+        ids = {key.id for key in await platform.tokens.list_keys(actor, limit=1000)}
         return {name for name, issued in keys.items() if issued.key.id in ids}
 
     of_acme = {"account", "integration", "mine"}
