@@ -93,6 +93,7 @@ def rules(settings: Settings) -> Rules:
     )
     return Rules(
         mode=settings.graph.relationships,
+        query_fields=settings.graph.query_fields,
         capabilities=capabilities,
         page=limits.page_rows,
         query_body=limits.query_body,

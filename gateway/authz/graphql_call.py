@@ -25,7 +25,7 @@ from gateway.authz.outcome import (
     Upstream,
 )
 from gateway.authz.query_call import parameters_refused
-from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, SUMMARY, Needs
+from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, QUERIES, SUMMARY, Needs
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
@@ -67,7 +67,7 @@ def _operation(
         return Local(request, Grounds("keys", ANY))
     if any(ours):
         return _malformed("an operation's fields must all be the gateway's own, or none of them")
-    decided = [_decide_field(field, principal, rules.roots) for field in roots]
+    decided = [_decide_field(field, principal, rules) for field in roots]
     for decision in decided:
         if isinstance(decision, Deny):
             return decision
@@ -114,7 +114,7 @@ def _request(body: object) -> GraphQLRequest | Refusal:
 # --- one root field -----------------------------------------------------------------------------------------------
 
 
-def _decide_field(field: Field, principal: Principal, table: Mapping[str, tuple[Needs, ...]]) -> Grounds | Deny:
+def _decide_field(field: Field, principal: Principal, rules: Rules) -> Grounds | Deny:
     """The grounds on which a field goes upstream, or why it does not."""
     name = field.name
     if name == "__typename":
@@ -125,9 +125,12 @@ def _decide_field(field: Field, principal: Principal, table: Mapping[str, tuple[
     if name in NEVER:
         message = f"`{name}` hands out an upstream credential or a public address, so no key may use it"
         return Deny(Refusal(Reason.NEVER_FORWARDED, message))
+    if name in QUERIES and not rules.query_fields:
+        message = f"`{name}` is not served here; send the query to POST /j1ql instead"
+        return Deny(Refusal(Reason.QUERYV1_NEEDS_J1QL, message))
     if name in GRAPH:
         return _decide_graph(name, principal.policy)
-    needs = table.get(name)
+    needs = rules.roots.get(name)
     if needs is None:
         return _decide_unknown(name, principal.policy)
     if any("summary" in below.lower() for below in field.below) and needs[0].action.startswith("compliance:"):

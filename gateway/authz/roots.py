@@ -59,9 +59,12 @@ ROOTS: dict[str, tuple[Needs, ...]] = {
 SUMMARY = Needs("compliance:GetSummary", "compliance-standard:{input.id}")
 """Needed in addition where a compliance field is asked for a summary."""
 
-GRAPH: frozenset[str] = frozenset(
+QUERIES: frozenset[str] = frozenset({"queryV1", "queryV1Tree", "queryV2"})
+"""Fields that take a query, as `/j1ql` does."""
+
+GRAPH: frozenset[str] = QUERIES | frozenset(
     """
-    queryV1 queryV2 queryV1Tree j1qlFromNaturalLanguage
+    j1qlFromNaturalLanguage
     vertex edge queryGraph listVertices listVerticesV2 fetchEntityById fetchEntityContributionsById
     fetchRelationshipById entityCount typeCounts allEntityCounts getEntityCounts entityProperties entityPropertyValues
     getAllAssetProperties assetCategories queryRelatedEntities queryProperties queryPropertiesForMultipleSources

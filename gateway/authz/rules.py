@@ -46,4 +46,7 @@ class Rules:
     """Characters that the key's condition may add to a query, and the values of variables as many."""
     j1ql: Limits = field(default_factory=Limits)
     graphql: GraphQLLimits = field(default_factory=GraphQLLimits)
+    query_fields: bool = True
+    """Whether `queryV1` and its like are open to keys that may do everything. "Currently, only the /j1ql REST route
+    supports the query:ReadGraphData permission. The GraphQL API (queryV1) does not."; without it they are to nobody."""
     roots: Mapping[str, tuple[Needs, ...]] = field(default_factory=lambda: ROOTS)

@@ -18,6 +18,11 @@ def whoami(principal: Principal, rules: Rules) -> dict[str, Any]:
         "account": principal.organization,
         "role": identity.role,
         "integrationInstanceId": identity.integration_instance,
+        "globalRoles": list(identity.roles),
+        "memberships": [
+            {"project": each.project, "role": each.role, "variables": {name: list(v) for name, v in each.variables}}
+            for each in identity.memberships
+        ],
         "permissions": _permissions(principal.policy),
         "relationships": rules.mode,
         "expiresAt": principal.expires_at,

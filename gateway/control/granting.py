@@ -84,8 +84,8 @@ class Granting:
 
 
 _GLOBAL_ROLES = frozenset(GlobalRole)
-_MEMBERSHIPS = 100
-"""Each is a policy that is read when the key is compiled."""
+_MEMBERSHIPS = 20
+"""Each is a policy that is read when the key is compiled, and held against the giver's own."""
 
 
 def anybody_in(project: Project) -> Identity:

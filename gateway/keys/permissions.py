@@ -5,12 +5,14 @@ and Account API Keys". No public source says which permission opens which action
 names. A permission without a row is kept and listed, and opens nothing here.
 
 A group's query policy limits what its permission to read the graph shows: a list of filters, of which an object must
-satisfy one, each an object of property -> value or list of values, all of which must hold.
+satisfy one, each an object of property -> value or list of values, all of which must hold. Ways to graph data that it
+cannot limit are not opened then.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from gateway.keys.model import GroupRights, Identity
@@ -37,23 +39,22 @@ _READ = (
     READ_GRAPH,
     "settings:GetSettings",
 )
-_PARAMETERS = ("parameters:GetParameter", "parameters:GetParameterList")
+_READ_GRAPH = (READ_GRAPH, "query:GetAccountEntity", "persister:GetEntityRawData")
+_PAST_FILTERS = frozenset({"query:GetAccountEntity", "persister:GetEntityRawData"})
+_COMPLIANCE = ("compliance:GetStandard", "compliance:GetSummary")
+_SYNCHRONIZE = ("persister:Synchronize",)
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "fullReadAccess": _READ,
-    "readGraph": (READ_GRAPH, "query:GetAccountEntity", "persister:GetEntityRawData"),
-    "writeGraph": ("persister:Synchronize",),
-    "accessLandingApp": (READ_GRAPH,),
-    "accessAssets": (READ_GRAPH,),
+    "readGraph": _READ_GRAPH,
+    "writeGraph": (*_READ_GRAPH, *_SYNCHRONIZE),
     "accessInsights": ("dashboard:View",),
     "adminInsights": ("dashboard:View",),
-    "accessCompliance": ("compliance:GetStandard", "compliance:GetSummary"),
-    "adminCompliance": ("compliance:GetStandard", "compliance:GetSummary"),
-    "accessIntegrations": (),
-    "adminIntegrations": ("persister:Synchronize",),
-    "readParameters": _PARAMETERS,
-    "adminParameters": (*_PARAMETERS, "parameters:SetParameter", "parameters:DeleteParameter"),
+    "accessCompliance": _COMPLIANCE,
+    "adminCompliance": _COMPLIANCE,
+    "adminIntegrations": _SYNCHRONIZE,
 }
+"""The permission for administration includes the one for reading, as the documentation's two tables do."""
 
 
 def gives_api_keys(identity: Identity) -> bool:
@@ -80,26 +81,24 @@ def query_policy_refused(text: str, options: PolicyOptions) -> str | None:
 
 
 def _statements(place: str, group: GroupRights) -> list[Statement]:
-    actions = sorted({action for word in group.permissions for action in ACTIONS.get(word, ())})
-    reading = READ_GRAPH in actions
-    plain = tuple(action for action in actions if action != READ_GRAPH)
+    actions = {action for word in group.permissions for action in ACTIONS.get(word, ())}
+    filters = _readable(group.query_policy)
+    if filters != ():  # those that no filter can be applied to would show what the filters hide
+        actions -= _PAST_FILTERS
+    reading = [Statement(f"{place}.permissions", Effect.ALLOW, (READ_GRAPH,), (ANY,))]
+    if filters:
+        reading = [replace(each, id=f"{place}.queryPolicy[{number}]") for number, each in enumerate(filters)]
+    plain = tuple(sorted(actions - {READ_GRAPH}))
     given = [Statement(f"{place}.permissions", Effect.ALLOW, plain, (ANY,))] if plain else []
-    if reading:
-        given += _reading(place, group.query_policy)
-    return given
+    return [*given, *reading] if READ_GRAPH in actions and filters is not None else given
 
 
-def _reading(place: str, query_policy: str) -> list[Statement]:
+def _readable(query_policy: str) -> tuple[Statement, ...] | None:
+    """The filters; None for what cannot be read, from an import say, which shows nothing."""
     try:
-        filters = _filters(query_policy, UNLIMITED)
-    except (PolicyError, StrictJSONError):  # from an import, say: what cannot be read shows nothing
-        return []
-    if not filters:
-        return [Statement(f"{place}.permissions", Effect.ALLOW, (READ_GRAPH,), (ANY,))]
-    return [
-        Statement(f"{place}.queryPolicy[{number}]", Effect.ALLOW, (READ_GRAPH,), (ANY,), statement.condition)
-        for number, statement in enumerate(filters)
-    ]
+        return _filters(query_policy, UNLIMITED)
+    except (PolicyError, StrictJSONError):
+        return None
 
 
 def _filters(text: str, options: PolicyOptions) -> tuple[Statement, ...]:

@@ -170,9 +170,11 @@ def may_give_roles(
 
 
 def grantable(actor: Actor, switches: Switches = DEFAULT_SWITCHES) -> frozenset[GlobalRole]:
-    """The global roles that the actor deals in."""
+    """The global roles that the actor deals in; an operator of one organization in none, for they hold everywhere."""
+    if isinstance(actor, Operator):
+        return frozenset(GlobalRole) if actor.organization is None else frozenset()
     found = standings(actor, switches)
-    if found & {Standing.OPERATOR, Standing.PLATFORM_ADMIN}:
+    if Standing.PLATFORM_ADMIN in found:
         return frozenset(GlobalRole)
     return GRANTABLE if Standing.GLOBAL_PROJECT_ADMIN in found else frozenset()
 

@@ -246,6 +246,8 @@ class Graph(Section):
 
     relationships: Mode = Mode.STRICT
     """`strict`: relationships that satisfy the condition themselves; `induced`: all between two visible entities."""
+    query_fields: bool = True
+    """Whether `queryV1` and `queryV2` are open to keys that may do everything; no other key may use them at all."""
     verified: Capabilities = ()
     """Capabilities of the upstream that were seen to hold (see `gateway/authz/capabilities.py`); more is answered."""
     failed: Capabilities = ()
