@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
@@ -71,6 +71,8 @@ class GroupRights:
 
     permissions: tuple[str, ...] = ()
     query_policy: str = "[]"
+    group: str = field(default="", compare=False)
+    """Its name, for the reasons of decisions."""
 
 
 @dataclass(frozen=True, slots=True)

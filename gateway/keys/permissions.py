@@ -66,8 +66,8 @@ def group_statements(groups: tuple[GroupRights, ...]) -> tuple[Statement, ...]:
     """All that the groups give together."""
     return tuple(
         statement
-        for number, group in enumerate(sorted(groups, key=lambda each: (each.permissions, each.query_policy)))
-        for statement in _statements(f"groups[{number}]", group)
+        for group in sorted(groups, key=lambda each: each.group)
+        for statement in _statements(f"group:{group.group}", group)
     )
 
 
@@ -85,11 +85,11 @@ def _statements(place: str, group: GroupRights) -> list[Statement]:
     filters = _readable(group.query_policy)
     if filters != ():  # those that no filter can be applied to would show what the filters hide
         actions -= _PAST_FILTERS
-    reading = [Statement(f"{place}.permissions", Effect.ALLOW, (READ_GRAPH,), (ANY,))]
+    reading = [Statement(f"{place}/permissions", Effect.ALLOW, (READ_GRAPH,), (ANY,))]
     if filters:
-        reading = [replace(each, id=f"{place}.queryPolicy[{number}]") for number, each in enumerate(filters)]
+        reading = [replace(each, id=f"{place}/queryPolicy[{number}]") for number, each in enumerate(filters)]
     plain = tuple(sorted(actions - {READ_GRAPH}))
-    given = [Statement(f"{place}.permissions", Effect.ALLOW, plain, (ANY,))] if plain else []
+    given = [Statement(f"{place}/permissions", Effect.ALLOW, plain, (ANY,))] if plain else []
     return [*given, *reading] if READ_GRAPH in actions and filters is not None else given
 
 

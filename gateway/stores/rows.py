@@ -159,11 +159,12 @@ def _role(word: str | None, its_groups: tuple[GroupRights, ...]) -> Role | None:
 
 def _rights(text: str) -> GroupRights:
     value = json.loads(text)
-    return GroupRights(tuple(value["permissions"]), value["query_policy"])
+    return GroupRights(tuple(value["permissions"]), value["query_policy"], value["group"])
 
 
-def rights_text(rights: GroupRights) -> str:
-    return json.dumps({"permissions": rights.permissions, "query_policy": rights.query_policy})
+def rights_text(group: Group) -> str:
+    rights = group.rights
+    return json.dumps({"group": group.name, "permissions": rights.permissions, "query_policy": rights.query_policy})
 
 
 def _membership(value: list[Any]) -> Membership:
@@ -212,7 +213,7 @@ def group(row: Row[Any]) -> Group:
 
 def group_row(group: Group) -> dict[str, Any]:
     row = {"id": group.id, "organization_id": group.organization, "name": group.name}
-    return row | {"description": group.description, "everyone": group.everyone, "rights": rights_text(group.rights)}
+    return row | {"description": group.description, "everyone": group.everyone, "rights": rights_text(group)}
 
 
 def organization(row: Row[Any]) -> Organization:

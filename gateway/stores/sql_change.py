@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, Insert, Row, delete, func, insert, select, update
@@ -104,10 +105,9 @@ class SqlChange:
     async def add_organization(self, organization: Organization) -> None:
         row = {"id": organization.id, "name": organization.name, "max_key_days": organization.max_key_days}
         await self._write(insert(organizations), row)
-        everyone = Group(
-            f"everyone.{organization.id}", organization.id, EVERYONE, "All users of the organization", everyone=True
-        )
-        await self._write(insert(groups), rows.group_row(everyone) | {"rights": rows.rights_text(_EVERYONES)})
+        description = "All users of the organization"
+        everyone = Group(f"everyone.{organization.id}", organization.id, EVERYONE, description, everyone=True)
+        await self._write(insert(groups), rows.group_row(replace(everyone, rights=GroupRights((API_KEYS,)))))
 
     async def set_max_key_days(self, organization: str, days: int | None) -> None:
         own = organizations.c.id == organization
@@ -146,7 +146,7 @@ class SqlChange:
         await self._write(insert(groups), rows.group_row(group))
 
     async def change_group(self, group: Group) -> None:
-        row = {"name": group.name, "description": group.description, "rights": rows.rights_text(group.rights)}
+        row = {"name": group.name, "description": group.description, "rights": rows.rights_text(group)}
         await self._write(update(groups).where(groups.c.id == group.id).values(row))
         await self._everything_changed()
 
@@ -288,9 +288,6 @@ class SqlChange:
     async def _write(self, statement: Executable, values: Values | None = None) -> None:
         with faults_named():
             await self._connection.execute(statement, values)
-
-
-_EVERYONES = GroupRights((API_KEYS,))
 
 
 def _later(one: int | None, other: int | None) -> int | None:
