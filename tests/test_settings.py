@@ -199,3 +199,42 @@ def test_an_address_that_cannot_be_read_is_told_without_its_words(file, wrong):
     (fault,) = faults(file(WHOLE.replace(f"gateway:{SECRET}5@localhost/gateway", wrong)))
     assert fault.startswith("store.url: cannot be read: write `/`")
     assert "SEC" not in fault
+
+
+PROJECT = """
+[projects.my-blog]
+organization = "acme"
+
+[projects.my-blog.roles."chief \\"editor\\""]
+variables = { language = { fallback = ["cs"] }, me = { predefined = "identityID" } }
+permissions = [
+    { effect = "ALLOW", actions = ["query:ReadGraphData"], resources = ["*"], condition = { stringEquals = { language = ["en", { variable = "language" }], "an author" = { variable = "me" } } } },
+]
+"""  # noqa: E501 (a table on one line is one line)
+
+
+def test_projects_are_a_configuration_again_whatever_their_roles_are_called(file):
+    settings = load(file(WHOLE + PROJECT))
+    (role,) = settings.projects["my-blog"].roles
+    assert role == 'chief "editor"'
+    assert tomllib.loads(effective(settings)) == settings.model_dump(mode="json", exclude_none=True)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ('variable = "me"', 'variable = "you"', "variables: `you` stands in a hole and is not declared"),
+        ("language = { fallback", "tongue = { fallback", "variables: `language` stands in a hole"),
+        ("ReadGraphData", "ReadEverything", "permissions[0].actions[0]"),
+        ("stringEquals", "stringLike", "permissions[0].condition"),
+    ],
+)
+def test_a_role_that_could_never_be_filled_is_a_fault_with_its_place(file, right, wrong, told):
+    (fault,) = faults(file(WHOLE + PROJECT.replace(right, wrong)))
+    assert fault.startswith('projects.my-blog.roles.chief "editor": ')
+    assert told in fault
+
+
+@pytest.mark.parametrize("slug", ["My-Blog", "-blog", "blog_", "b" * 65])
+def test_a_project_has_a_slug(file, slug):
+    assert all(fault.startswith("projects.") for fault in faults(file(WHOLE + PROJECT.replace("my-blog", slug))))

@@ -134,7 +134,7 @@ class Tokens:
         organization: a key of one organization does not lead into the next.
         """
         async with self._changes.by(caller) as (change, actor):
-            if isinstance(actor, Principal):
+            if isinstance(actor, Principal) and owner is None:
                 owner = actor.identity
             if owner is None or owner.kind is not Kind.USER or owner.user is None:
                 raise Rejection(Reason.NOT_ALLOWED, "a user key stands for a user: there is none behind this request")

@@ -116,10 +116,9 @@ def check_role(role: ProjectRole, options: PolicyOptions = DEFAULT_OPTIONS) -> N
     holes = set(_holes(role))
     if undeclared := holes - set(role.variables):
         raise PolicyError("variables", f"`{min(undeclared)}` stands in a hole and is not declared")
+    parse(_filled(role, dict.fromkeys(role.variables, _ANY_VALUE)), options)
     if idle := set(role.variables) - holes:
         raise PolicyError(f"variables.{min(idle)}", "is declared and stands in no hole")
-    values = dict.fromkeys(role.variables, _ANY_VALUE)
-    parse(_filled(role, values), options)
 
 
 def _given(identity: Identity, membership: Membership, projects: Projects) -> tuple[Statement, ...]:

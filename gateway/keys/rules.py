@@ -72,7 +72,7 @@ def standings(actor: Actor, switches: Switches = DEFAULT_SWITCHES) -> frozenset[
     found = {_GLOBAL[role] for role in identity.roles if role in _GLOBAL}
     if administered(actor):
         found.add(Standing.PROJECT_ADMIN)
-    if identity.kind is Kind.USER:
+    if identity.kind is Kind.USER and identity.role is not None:
         found |= {Standing.USER, *_levels(actor, switches)}
     if identity.kind is Kind.ORGANIZATION and switches.organization_keys_manage:
         found.add(Standing.MANAGING_KEY)
@@ -140,8 +140,15 @@ def may_create(actor: Actor, owner: Identity, switches: Switches = DEFAULT_SWITC
     if not reaches(actor, CREATING[owner.kind], owner, switches):
         return Refusal(Reason.NOT_ALLOWED, _why_not(actor, owner, switches))
     if owner.kind is Kind.USER and isinstance(actor, Principal):
-        return _without_access(owner)
+        return _elsewhere(actor, owner) or _without_access(owner)
     return None
+
+
+def _elsewhere(actor: Principal, owner: Identity) -> Refusal | None:
+    """A user key is for "a specific user in an organization": one that leaked does not lead into the next."""
+    if actor.session or owner.organization == actor.organization:
+        return None
+    return Refusal(Reason.NOT_ALLOWED, "a key for another of your organizations can be generated after a login only")
 
 
 def _without_access(owner: Identity) -> Refusal | None:

@@ -42,8 +42,12 @@ from gateway.stores.tables import (
 
 IN_GROUP: ColumnElement[bool] = or_(
     groups.c.everyone,
-    exists().where(group_members.c.group_id == groups.c.id, group_members.c.user_id == members.c.user_id),
+    exists()
+    .where(group_members.c.group_id == groups.c.id, group_members.c.user_id == members.c.user_id)
+    .correlate(groups, members),  # said, because by itself it is taken for any member
 )
+"""Where both a group and a member of its organization are selected from, at whatever depth."""
+
 _GROUPS = (
     select(func.aggregate_strings(groups.c.rights, "\n"))
     .where(groups.c.organization_id == members.c.organization_id, IN_GROUP)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import options
-from gateway.authz import Rules
+from gateway.authz import CAPABILITIES, Mode, Rules
 from gateway.control import LoginOptions, TokenOptions
 from gateway.proxy import (
     DecisionOptions,
@@ -37,11 +37,11 @@ PARTS = {
     options.decisions: DecisionOptions(),
 }
 NOT_SETTINGS = {
-    "Rules.mode",  # and the capabilities: what is known about an upstream is found out, not set
     "Rules.roots",  # a table, not a knob
+    "TokenOptions.projects",  # no knob: sections of their own, see below
     "IdentityOptions.secret",  # has no default to be compared with
 }
-SECTIONS = ("store", "keys", "limits", "timeouts", "identity", "decision_log")
+SECTIONS = ("store", "keys", "graph", "limits", "timeouts", "identity", "decision_log")
 READ_ELSEWHERE = {"limits.cursor", "limits.jobs"}
 """By `serving` itself: no options value stands around one number."""
 
@@ -57,6 +57,10 @@ def other(name: str, value: object) -> object:
     match value:
         case bool():
             return not value
+        case Mode():
+            return Mode.INDUCED
+        case ():
+            return (CAPABILITIES[0],)
         case int() | float():
             return value + 1
         case str():

@@ -32,7 +32,7 @@ def test_init_prints_a_login_link_alone_and_makes_a_database_for_its_owner_only(
     assert result.exit_code == 0
     link = urlsplit(result.stdout.strip())
     assert (link.path, link.query) == ("/login", "")
-    assert re.fullmatch(r"gwl_\w{33}", link.fragment)
+    assert re.fullmatch(r"gwl_\w{36}", link.fragment)
     assert (tmp_path / "gateway.db").stat().st_mode & 0o777 == 0o600
 
 
@@ -82,7 +82,7 @@ def test_a_key_is_created_listed_and_revoked(operate, policy):
     made = operate("keys", "create", "--name", "mine", "--policy", policy, "--days", "7")
     assert made.exit_code == 0
     secret = made.stdout.strip()
-    assert re.fullmatch(r"gwa_\w{33}", secret)
+    assert re.fullmatch(r"gwa_\w{36}", secret)
     assert secret not in made.stderr
 
     listed = operate("keys", "list")

@@ -27,7 +27,7 @@ def key(kind: Kind, *, policy: str | None = None, role: Role | None = None, inst
 
 
 def policy_of(kind: Kind, **details: str | None) -> Policy:
-    return principal(key(kind, **details)).policy
+    return principal(key(kind, **details), {}).policy
 
 
 def text(statement: dict[str, object]) -> str:
@@ -46,7 +46,7 @@ CONDITIONED = text(
 
 def test_a_principal_is_the_key_without_what_deciding_does_not_need():
     account = key(Kind.ACCOUNT, policy=CONDITIONED)
-    compiled = principal(account)
+    compiled = principal(account, {})
     assert (compiled.key_id, compiled.version, compiled.name, compiled.expires_at) == ("k1", 3, "name", 99)
     assert compiled.identity == account.identity
     assert compiled.organization == "A"

@@ -8,7 +8,9 @@ import pytest
 
 from gateway.http1 import Reason, Refusal
 from gateway.keys import (
+    API_KEYS,
     Actor,
+    GroupRights,
     Identity,
     Key,
     Kind,
@@ -30,7 +32,8 @@ SUPER = '{"permissions": [{"effect": "ALLOW", "actions": ["*"], "resources": ["*
 
 
 def user(name: str, organization: str, role: Role = Role.USER) -> Identity:
-    return Identity(f"{name}@{organization}", Kind.USER, organization, user=name, role=role)
+    enabled = (GroupRights((API_KEYS,)),)
+    return Identity(f"{name}@{organization}", Kind.USER, organization, user=name, role=role, groups=enabled)
 
 
 def account(organization: str) -> Identity:
@@ -46,7 +49,7 @@ def key(identity: Identity, key_id: str = "", policy: str | None = None) -> Key:
 
 
 def actor(identity: Identity, policy: str | None = None) -> Principal:
-    return principal(key(identity, "the key in use", policy))
+    return principal(key(identity, "the key in use", policy), {})
 
 
 ACTORS: dict[str, Actor] = {
@@ -147,7 +150,7 @@ def test_130_a_key_that_is_not_yours_is_answered_like_one_that_there_is_not(who)
     [
         ("super", account("A"), "whatever the policy allows"),
         ("user", account("A"), "need to be an administrator"),
-        ("admin", account("B"), "your own organization only"),
+        ("admin", account("B"), "your own organization and projects only"),
         ("admin", user("uli", "A"), "by its own user only"),
     ],
 )
@@ -160,7 +163,16 @@ def test_a_refusal_tells_a_person_what_to_do(who, owner, told):
 
 def test_153_a_user_key_of_one_organization_makes_none_for_the_same_user_in_another():
     assert may_create(actor(user("uli", "A")), user("uli", "B")) is not None
-    assert not may_see(actor(user("uli", "A")), key(user("uli", "B")))
+    login = replace(actor(user("uli", "A")), session=True)
+    assert may_create(login, user("uli", "B")) is None
+
+
+def test_148_an_administrator_of_one_organization_sees_their_own_keys_of_another_and_nobody_elses_there():
+    ann = actor(user("ann", "A", Role.ORGANIZATION_ADMIN))
+    assert may_see(ann, key(user("uli", "A")))
+    assert may_see(ann, key(user("ann", "B")))
+    assert not may_see(ann, key(user("uli", "B")))
+    assert not may_see(ann, key(account("B")))
 
 
 def test_a_user_without_a_role_manages_nothing():

@@ -4,6 +4,7 @@ import hashlib
 import re
 import string
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,12 +17,13 @@ randomness = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
 prefixes = st.sampled_from(Prefix)
 credentials = [prefix for prefix in Prefix if prefix is not Prefix.LOGIN]
 
+README = Path(__file__).parents[2] / "README.md"
 SECRET = issue(Prefix.ACCOUNT, bytes(range(RANDOM_BYTES)))
 
 
 def test_the_format_does_not_change():
-    assert SECRET == "gwa_0029sS3yqsuDyR1vGFhTuuRAq1b3FeZbT"
-    assert issue(Prefix.LOGIN, b"\xff" * RANDOM_BYTES) == "gwl_aWgEPTl1tmebfsQzFP4bxwgy80V41gXyH"
+    assert SECRET == "gwa_000aoTeCmZZmK3mmfHwCoSC16fIvB72Befav"
+    assert issue(Prefix.LOGIN, b"\xff" * RANDOM_BYTES) == "gwl_A2kL32r9ku6HrcANr3ayRQDYSUT3Z10OgRO9"
 
 
 @given(prefixes, randomness)
@@ -38,7 +40,7 @@ def test_a_secret_names_its_kind_and_is_one_word(prefix, random_bytes):
     secret = issue(prefix, random_bytes)
     assert prefix_of(secret) is prefix
     assert well_formed(secret) == (prefix in credentials)
-    assert re.fullmatch(r"\w{37}", secret, re.ASCII)
+    assert re.fullmatch(r"\w{40}", secret, re.ASCII)
     assert re.findall(PATTERN, f'key="{secret}", {secret}x') == [secret]
 
 
@@ -49,7 +51,7 @@ def test_different_randomness_makes_different_secrets(one, other):
 
 @pytest.mark.parametrize("length", [0, RANDOM_BYTES - 1, RANDOM_BYTES + 1])
 def test_a_secret_is_never_made_of_too_little_randomness(length):
-    with pytest.raises(ValueError, match="takes 20 random bytes"):
+    with pytest.raises(ValueError, match="takes 22 random bytes"):
         issue(Prefix.USER, bytes(length))
 
 
@@ -98,6 +100,10 @@ def test_a_login_code_is_no_credential():
 def test_the_digest_is_sha_256_in_lower_case_hexadecimal():
     assert digest(SECRET) == hashlib.sha256(SECRET.encode()).hexdigest()
     assert re.fullmatch(r"[0-9a-f]{64}", digest(SECRET))
+
+
+def test_readme_tells_what_to_scan_for():
+    assert f"scan for `{PATTERN}`" in README.read_text("utf-8")
 
 
 def test_the_start_shows_the_kind_and_four_characters():

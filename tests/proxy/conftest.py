@@ -15,7 +15,7 @@ import pytest
 import uvloop
 
 from gateway.authz import Rules, plan
-from gateway.keys import Digest, Identity, Kind, Prefix, Principal, digest, issue
+from gateway.keys import RANDOM_BYTES, Digest, Identity, Kind, Prefix, Principal, digest, issue
 from gateway.metrics import Metrics
 from gateway.policy import Policy, parse
 from gateway.proxy import (
@@ -204,7 +204,7 @@ POLICIES = {
 
 
 def secret_of(name: str) -> str:
-    return issue(Prefix.ACCOUNT, name.encode().ljust(20, b"."))
+    return issue(Prefix.ACCOUNT, name.encode().ljust(RANDOM_BYTES, b"."))
 
 
 def principal_of(name: str) -> Principal:
@@ -385,6 +385,7 @@ async def running(setup: Setup, upstream: Upstream, path: Any) -> AsyncIterator[
             rules=Rules(),
             resolver=resolver,
             execute=execute,
+            faces={},
             bindings=bindings,
             sender=sender,
             identities=Identities(IdentityOptions(SECRET)),

@@ -61,9 +61,15 @@ async def test_every_unusable_key_is_refused_with_the_same_words(gateway, keyed,
 
 
 async def test_garbage_is_refused_without_a_look_up(gateway, keyed, secret):
-    for key in ("garbage", secret("super")[:-1] + "0", "gwl_" + secret("super")[4:]):
+    for key in (secret("super")[:-1], secret("super")[:-1] + "0", "gwl_" + secret("super")[4:], "gwa_garbage"):
         assert (await keyed(f"X-Api-Key: {key}")).status == 401
     assert gateway.resolver.lookups == []
+
+
+async def test_122_what_does_not_look_like_ours_can_be_a_secret_that_its_owner_chose(gateway, keyed):
+    chosen = "c2VjcmV0-of.their~own/and+more=="
+    assert (await keyed(f"X-Api-Key: {chosen}")).status == 401
+    assert gateway.resolver.lookups == [digest(chosen)]
 
 
 @pytest.mark.parametrize("target", ["/j1ql", "/graphql", "/nowhere"])

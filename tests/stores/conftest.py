@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 import gateway
-from gateway.keys import Digest, Identity, Key, Kind, digest
+from gateway.keys import Digest, Extent, Identity, Key, Kind, Principal, digest, principal
 from gateway.stores import (
+    KeyQuery,
     Level,
     Organization,
     Outcome,
@@ -67,6 +68,16 @@ class Opened:
     @property
     def registry(self) -> Registry:
         return self.store.registry
+
+    @staticmethod
+    def compiled(key: Key) -> Principal:
+        """What an installation without projects makes of a key."""
+        return principal(key, {})
+
+    async def keys(self, organization: str | None) -> tuple[Key, ...]:
+        """All keys of an organization, of all for None; no sessions."""
+        extent = (Extent(organization=organization),)
+        return await self.registry.keys(KeyQuery(dict.fromkeys(Kind, extent), limit=1_000))
 
     async def find(self, digest: Digest) -> Any:
         return await self.store.resolver.find(digest)

@@ -44,7 +44,7 @@ async def act(store, name, *keys):
 async def whole(store):
     """The ids of the keys, after checking that each change is there with all that belongs to it or not at all."""
     registry = store.registry
-    keys = {key.id: key for key in await registry.keys("acme")}
+    keys = {key.id: key for key in await store.keys("acme")}
     events = await registry.audit_events("acme", limit=10**6)
     told = [(event.event, event.subject) for event in events]
     expected = {("key.created", key) for key in keys}

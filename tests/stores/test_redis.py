@@ -115,7 +115,7 @@ BROKEN = {
     "not text": lambda value: b"\xff" + value,
     "cut off": lambda value: value[:-5],
     "no record": lambda value: value[:0] + b"null",
-    "another format": lambda value: value.replace(b'"format":1', b'"format":2'),
+    "another format": lambda value: value.replace(b'"format":2', b'"format":3'),
     "another type": lambda value: value.replace(b'"version":1', b'"version":"1"'),
     "an unknown kind": lambda value: value.replace(b'"kind":"account"', b'"kind":"emperor"'),
 }

@@ -216,7 +216,13 @@ async def assembled(opened, path) -> AsyncIterator[Any]:
         def assemble(load=store.registry.load, journal=real) -> LayeredResolver:
             resolvers.append(
                 LayeredResolver(
-                    store.options, journal=journal, load=load, redis=None, observer=store.seen, timer=store.seen.timer
+                    store.options,
+                    journal=journal,
+                    load=load,
+                    compiled=store.compiled,
+                    redis=None,
+                    observer=store.seen,
+                    timer=store.seen.timer,
                 )
             )
             return resolvers[-1]
@@ -329,7 +335,13 @@ async def test_a_database_that_never_answers_is_unavailable(opened, path, unknow
 
     with closing(Journal(DatabaseFile(path), slow.options)) as journal:
         resolver = LayeredResolver(
-            slow.options, journal=journal, load=load, redis=None, observer=slow.seen, timer=slow.seen.timer
+            slow.options,
+            journal=journal,
+            load=load,
+            compiled=slow.compiled,
+            redis=None,
+            observer=slow.seen,
+            timer=slow.seen.timer,
         )
         assert isinstance(await resolver.find(unknown), Unavailable)
         assert (await resolver.health())["sql"] == "no answer within 0.05 s"

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.keys import Identity, Key, Kind, Principal, Role, digest
+from gateway.keys import API_KEYS, GroupRights, Identity, Key, Kind, Principal, Role, digest
 from gateway.stores import AuditEvent, Conflict, IntegrationInstance, Organization, StoreUnavailable, create
 
 ACME = Organization("acme", "Acme")
-EVE = Identity("identity-eve", Kind.USER, "acme", user="eve", role=Role.USER)
+EVERYONES = GroupRights((API_KEYS,))
+EVE = Identity("identity-eve", Kind.USER, "acme", user="eve", role=Role.USER, groups=(EVERYONES,))
 AWS = IntegrationInstance("instance-1", "acme", "AWS production")
 
 
@@ -67,12 +68,12 @@ async def test_keys_are_listed_oldest_first_with_tombstones_and_by_organization(
     foreign, _ = await store.new_key(identity=Identity("foreign", Kind.ACCOUNT, "other"), created_at=20)
     await store.revoke(early)
 
-    in_acme = await store.registry.keys("acme")
+    in_acme = await store.keys("acme")
 
     assert [key.id for key in in_acme] == [same.id, early.id, late.id]
-    assert in_acme[1] == replace(early, revoked_at=2_000, version=2)
-    assert [key.id for key in await store.registry.keys(None)] == [same.id, early.id, foreign.id, late.id]
-    assert await store.registry.keys("nobody") == ()
+    assert in_acme[1] == replace(early, revoked_at=2_000, revoked_by="operator", version=2)
+    assert [key.id for key in await store.keys(None)] == [same.id, early.id, foreign.id, late.id]
+    assert await store.keys("nobody") == ()
 
 
 async def test_organizations_and_instances_are_read_within_the_change_that_adds_them(opened):
@@ -150,7 +151,7 @@ async def test_revoking_twice_keeps_the_first_time_and_writes_one_change(opened,
         await change.revoke_key(key.id, at=30, by="third")
         await change.revoke_key("nobody's", at=30, by="third")
 
-    assert await store.registry.key(key.id) == replace(key, revoked_at=10, version=2)
+    assert await store.registry.key(key.id) == replace(key, revoked_at=10, revoked_by="first", version=2)
     assert database.dump() == after_one
 
 
@@ -418,7 +419,7 @@ async def test_a_change_cancelled_while_it_waits_for_another_process_takes_no_lo
             await task
 
     await store.new_key()
-    assert len(await store.registry.keys("acme")) == 2
+    assert len(await store.keys("acme")) == 2
 
 
 @pytest.mark.parametrize(("ending", "kept"), [("inside", False), ("after", True)])
@@ -446,7 +447,7 @@ async def test_two_processes_that_write_at_once_lose_nothing(opened, database, e
     mine = [await store.new_key() for _ in range(10)]
     assert [await process.wait() for process in processes] == [0, 0]
 
-    keys = {key.id for key in await store.registry.keys("acme")}
+    keys = {key.id for key in await store.keys("acme")}
     expected = {f"key-{name}-{number}" for name in ("one", "two") for number in range(15)}
     assert expected | {key.id for key, _ in mine} <= keys
     assert len(await store.registry.audit_events("acme", limit=1_000)) == 30
