@@ -7,8 +7,6 @@ that it asks of an object must be asked by the wider one too. Where that cannot 
 
 from __future__ import annotations
 
-from itertools import product
-
 from gateway.policy.decide import decide, decide_unknown, decide_whole_graph
 from gateway.policy.model import ANY, Allowed, Condition, Narrowed, Policy, Predicate, Refused, Verdict
 from gateway.policy.supported import ACTIONS, RESOURCE_TYPES
@@ -21,31 +19,33 @@ def covers(wider: Policy, narrower: Policy) -> bool:
     """Whether `wider` allows whatever `narrower` allows."""
     one, other = _Statements(wider), _Statements(narrower)
     resources = one.resources | other.resources | {f"{kind}:{_NOBODYS}" for kind in RESOURCE_TYPES} | {ANY}
-    asked = ((one.about(resource), other.about(resource), resource) for resource in sorted(resources))
+    alike = {(resource == ANY, one.about(resource), other.about(resource)): resource for resource in sorted(resources)}
     return (
-        all(
-            _at_least(decide(wide, action, resource), decide(narrow, action, resource))
-            for wide, narrow, resource in asked
-            for action in (*ACTIONS, ANY)
-        )
+        all(_as_much(one.only(wide), other.only(narrow), asked) for (_, wide, narrow), asked in alike.items())
         and _at_least(decide_whole_graph(wider), decide_whole_graph(narrower))
         and _at_least(decide_unknown(wider), decide_unknown(narrower))
     )
 
 
+def _as_much(wider: Policy, narrower: Policy, resource: str) -> bool:
+    asked = ((action, resource) for action in (*ACTIONS, ANY))
+    return all(_at_least(decide(wider, *names), decide(narrower, *names)) for names in asked)
+
+
 class _Statements:
-    """A policy's statements by what they are about: many resources in many statements are compared in little time."""
+    """A policy's statements by number. Resources that the same ones are about need to be asked for once."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._named = [(statement, frozenset(statement.resources)) for statement in policy.statements]
-        self.resources = frozenset(name for _, names in self._named for name in names)
+        self._statements = policy.statements
+        self._names = [frozenset(statement.resources) for statement in policy.statements]
+        self.resources = frozenset(name for names in self._names for name in names)
 
-    def about(self, resource: str) -> Policy:
-        """The statements that a decision on this resource depends on; on `*` it depends on all."""
-        if resource == ANY:
-            return self._policy
-        return Policy(tuple(each for each, names in self._named if resource in names or ANY in names))
+    def about(self, resource: str) -> tuple[int, ...]:
+        """The numbers of the statements that a decision on this resource depends on; on `*` it depends on all."""
+        return tuple(n for n, names in enumerate(self._names) if resource == ANY or resource in names or ANY in names)
+
+    def only(self, numbers: tuple[int, ...]) -> Policy:
+        return Policy(tuple(self._statements[number] for number in numbers))
 
 
 def _at_least(wider: Verdict, narrower: Verdict) -> bool:
