@@ -120,7 +120,7 @@ def _decide_field(field: Field, principal: Principal, rules: Rules) -> Grounds |
     if name == "__typename":
         return Grounds()
     if name in KEYS_DECIDE:
-        message = f"`{name}` is about keys and people, which no policy opens; this gateway does not answer it yet"
+        message = f"`{name}` is about keys and people, which no policy opens, and this gateway does not answer it"
         return Deny(Refusal(Reason.KEYS_DECIDE, message))
     if name in NEVER:
         message = f"`{name}` hands out an upstream credential or a public address, so no key may use it"

@@ -79,24 +79,30 @@ GRAPH: frozenset[str] = QUERIES | frozenset(
 and no DENY that covers the graph. (The raw data of entityRawDataV2 is found by an `address` that need not be the
 entity's.)"""
 
-OURS: frozenset[str] = frozenset({"createToken", "revokeToken"})
+OURS: frozenset[str] = frozenset(
+    """
+    createToken revokeToken token tokens createCurrentUserToken createIntegrationInstanceToken integrationInstanceTokens
+    revokeIntegrationInstanceToken
+    createIamGroup updateIamGroup deleteIamGroup iamSetGroup iamDeleteGroup iamAddGroupUsers iamDeleteGroupUsers
+    addIamUserToGroupByEmail removeIamUserFromGroupByEmail iamGetGroup iamGetGroupList iamGroups iamGroupUsers
+    iamGroupQueryPolicy iamGetUser iamGetUserList iamGetCurrentUser iamDeleteUser
+    iamGetAccount invite updateInvitation getAuditEventsForAccount
+    """.split()
+)
 """Answered by the control plane; `keys` decides, never a policy."""
 
 KEYS_DECIDE: frozenset[str] = frozenset(
     """
-    token tokens createCurrentUserToken createIntegrationInstanceToken integrationInstanceTokens
-    revokeIntegrationInstanceToken tokenRateLimits accountRateLimits
-    iamAccountQueryPolicies iamAddGroupUsers iamAddUserToGroups iamDeleteAccountIdentityProvider iamDeleteGroup
-    iamDeleteGroupUsers iamDeleteUser iamDeleteUserFromGroups iamGetAccount iamGetAccountList iamGetCurrentUser
-    iamGetGroup iamGetGroupBatch iamGetGroupList iamGetUser iamGetUserBatch iamGetUserList iamGroupQueryPolicy
-    iamGroupUsers iamGroups iamSetAccount iamSetGroup iamSetUser createIamGroup updateIamGroup deleteIamGroup
-    addIamUserToGroupByEmail removeIamUserFromGroupByEmail updateCurrentUser invitations inviteUser updateInvitation
-    setAccountAccessPolicy setAccountIdentityProvider getAuditEventsForAccount setResourcePermission
-    deleteResourcePermission getResourcePermissions getUserInternalBoardAccess
+    tokenRateLimits accountRateLimits
+    iamAccountQueryPolicies iamAddUserToGroups iamDeleteAccountIdentityProvider iamDeleteUserFromGroups
+    iamGetAccountList iamGetGroupBatch iamGetUserBatch iamSetAccount iamSetUser updateCurrentUser invitations inviteUser
+    setAccountAccessPolicy setAccountIdentityProvider setResourcePermission deleteResourcePermission
+    getResourcePermissions resourceGroup resourceGroups createResourceGroup updateResourceGroup deleteResourceGroup
+    getUserInternalBoardAccess
     """.split()
 )
-"""Keys, users, groups and invitations: the rules in `keys` will answer them; until then nobody gets an answer, because
-the upstream's own would speak of credentials and people that are not the gateway's."""
+"""About keys, users, groups and rights as well, and not answered here: nobody gets an answer, because the upstream's
+own would speak of credentials and people that are not the gateway's."""
 
 NEVER: frozenset[str] = frozenset(
     """

@@ -46,9 +46,12 @@ class Groups(Managing):
         *,
         name: str | None = None,
         description: str | None = None,
-        rights: GroupRights | None = None,
+        rights: GroupRights | Callable[[GroupRights], GroupRights] | None = None,
     ) -> Group:
-        """What is named is replaced, the rest stays; keys of its users follow at once."""
+        """What is named is replaced, the rest stays; keys of its users follow at once.
+
+        `rights` may be a function of those that are there under the lock of the change.
+        """
         async with self._changes.by(caller) as (change, actor):
             found = await self._group(change, actor, group)
             if found.everyone and name not in (None, found.name):
@@ -57,7 +60,7 @@ class Groups(Managing):
                 found,
                 name=found.name if name is None else name,
                 description=found.description if description is None else description,
-                rights=rights or found.rights,
+                rights=(rights(found.rights) if callable(rights) else rights) or found.rights,
             )
             self._refuse_group(changed)
             await self._write_group(change.change_group, changed)

@@ -1,8 +1,8 @@
-"""The JupiterOne face: `createToken` and `revokeToken` on `/graphql`.
+"""The JupiterOne face: what `/graphql` answers about keys, users, groups and the account.
 
-Names, types and the calls themselves are those of the JupiterOne documentation, "Creating User and Account API Keys".
-The secret is in the answer to `createToken` and nowhere after it. Fields of the platform's own schema that we could
-not answer truthfully are left out, so asking for them is a validation error.
+The calls about keys are those of the JupiterOne documentation, "Creating User and Account API Keys", those about users
+and groups of its "IAM" API; see `jupiterone_schema`. Here is how an operation is executed and how its errors look; the
+root fields are in the modules beside it.
 
 Clients act on words in messages (see `answers.TRIGGERS`). No message carries them, even where it quotes the caller.
 """
@@ -15,55 +15,30 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    GraphQLError,
-    GraphQLResolveInfo,
-    GraphQLSchema,
-    build_schema,
-    execute,
-    parse,
-    validate,
-)
+from graphql import DocumentNode, ExecutionResult, GraphQLError, execute, parse, validate
 
 from gateway.answers import TRIGGERS
 from gateway.authz.outcome import GraphQLRequest
+from gateway.control import jupiterone_account, jupiterone_groups, jupiterone_tokens, jupiterone_users
 from gateway.control.desk import Desk
+from gateway.control.jupiterone_asking import FIELDS, LONG, Asking, Resolve, opened_fields
+from gateway.control.jupiterone_schema import schema
 from gateway.control.rejection import Rejection
-from gateway.control.tokens import NewKey
 from gateway.http1 import Reason
-from gateway.keys import Key, Kind, Principal
+from gateway.keys import Principal
 from gateway.stores.base import StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
-SCHEMA = """
-scalar Long  # milliseconds since the epoch
-
-input TokenInput { name: String  category: String  policy: String }
-
-enum IamTokenType { ACCOUNT RESOURCE USER_API }
-
-type IamToken {
-  id: ID!
-  token: String         # the secret, in the answer to createToken only
-  name: String!
-  category: String
-  type: IamTokenType!
-  accountId: String!
-  policy: String
-  revoked: Boolean!
-  createdAt: Long!
-  expiresAt: Long       # null for an integration key without an end
+ROOTS: dict[str, Resolve] = {
+    **jupiterone_tokens.ROOTS,
+    **jupiterone_groups.ROOTS,
+    **jupiterone_users.ROOTS,
+    **jupiterone_account.ROOTS,
 }
+"""By name; `authz.roots.OURS` has the same names."""
 
-type Mutation {
-  # Nullable: an error in one of several root fields must not take away the secret that another has just made.
-  createToken(token: TokenInput!): IamToken
-  revokeToken(id: String!): IamToken
-}
-"""
+_SCHEMA = schema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +56,7 @@ class GraphQLAnswer:
 class JupiterOne:
     """Executes operations whose root fields are all ours; `max_tokens` limits the lexical tokens of a document.
 
-    A document of 2,000 tokens makes some hundred keys; the documented calls have about 30.
+    A document of 2,000 tokens makes some hundred keys; the documented calls have 30 to 100.
     """
 
     def __init__(self, desk: Desk, *, max_tokens: int = 2_000) -> None:
@@ -90,86 +65,40 @@ class JupiterOne:
 
     async def execute(self, request: GraphQLRequest, actor: Principal, call_id: str | None = None) -> GraphQLAnswer:
         """The answer, with the call's id in each error. Never raises for what the caller sent or the store is in."""
-        document = self._read(request.query)
-        answer = document if isinstance(document, GraphQLAnswer) else await self._run(document, request, actor)
+        read = self._read(request.query)
+        answer = read if isinstance(read, GraphQLAnswer) else await self._run(*read, request, actor)
         for error in answer.body.get("errors", ()):
             if call_id is not None:
                 error["extensions"]["requestId"] = call_id
         return answer
 
-    async def _run(self, document: DocumentNode, request: GraphQLRequest, actor: Principal) -> GraphQLAnswer:
+    async def _run(
+        self, document: DocumentNode, fields: int, request: GraphQLRequest, actor: Principal
+    ) -> GraphQLAnswer:
         pending = execute(
             _SCHEMA,
             document,
-            context_value=_Context(self._desk, actor),
+            root_value=ROOTS,
+            context_value=Asking(self._desk, actor, fields, opened_fields(document, LONG)),
             variable_values=request.variables,
             operation_name=request.operation_name,
         )
         result = await pending if isawaitable(pending) else pending
         return _answer(result)
 
-    def _read(self, text: str) -> DocumentNode | GraphQLAnswer:
+    def _read(self, text: str) -> tuple[DocumentNode, int] | GraphQLAnswer:
+        """The document and how many fields it opens."""
         try:
             document = parse(text, max_tokens=self._max_tokens)
             faults = validate(_SCHEMA, document, max_errors=10)
+            fields = 0 if faults else opened_fields(document)
         except GraphQLError as fault:
             return _not_executed([fault], "GRAPHQL_PARSE_FAILED")
         except RecursionError:
             return _not_executed([GraphQLError("the document is nested too deeply")], "GRAPHQL_PARSE_FAILED")
-        return _not_executed(faults, "GRAPHQL_VALIDATION_FAILED") if faults else document
-
-
-# --- the root fields ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    desk: Desk
-    actor: Principal
-
-
-async def _create_token(
-    _root: None, info: GraphQLResolveInfo[_Context], *, token: dict[str, str | None]
-) -> dict[str, Any]:
-    context = info.context
-    wanted = NewKey(name=token.get("name") or "", category=token.get("category"), policy=token.get("policy"))
-    issued = await context.desk.tokens.create_account_key(context.actor, wanted)
-    return _iam_token(issued.key, issued.secret)
-
-
-async def _revoke_token(_root: None, info: GraphQLResolveInfo[_Context], *, id: str) -> dict[str, Any]:  # noqa: A002
-    context = info.context
-    return _iam_token(await context.desk.tokens.revoke_key(context.actor, id), None)
-
-
-_TYPES = {Kind.ACCOUNT: "ACCOUNT", Kind.INTEGRATION: "RESOURCE", Kind.USER: "USER_API"}
-
-
-def _iam_token(key: Key, secret: str | None) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "token": secret,
-        "name": key.name,
-        "category": key.category,
-        "type": _TYPES[key.identity.kind],
-        "accountId": key.identity.organization,
-        "policy": key.policy,
-        "revoked": key.revoked_at is not None,
-        "createdAt": key.created_at,
-        "expiresAt": key.expires_at,
-    }
-
-
-def _schema() -> GraphQLSchema:
-    schema = build_schema(SCHEMA, assume_valid=True)  # there is no Query type, since no query is answered here
-    mutation = schema.mutation_type
-    assert mutation is not None  # noqa: S101 (it is in the text above)
-    mutation.fields["createToken"].resolve = _create_token
-    mutation.fields["revokeToken"].resolve = _revoke_token
-    return schema
-
-
-_SCHEMA = _schema()
+        if fields > FIELDS:
+            faults = [GraphQLError(f"the document asks for more than {FIELDS} fields, with its fragments opened")]
+        return _not_executed(faults, "GRAPHQL_VALIDATION_FAILED") if faults else (document, fields)
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -178,6 +107,9 @@ _CODES = {
     Reason.INVALID_KEY: "UNAUTHENTICATED",
     Reason.NOT_ALLOWED: "FORBIDDEN",
     Reason.UNKNOWN_KEY: "FORBIDDEN",
+    Reason.UNKNOWN_USER: "NOT_FOUND",
+    Reason.UNKNOWN_GROUP: "NOT_FOUND",
+    Reason.UNKNOWN_ORGANIZATION: "NOT_FOUND",
     Reason.INVALID_INPUT: "BAD_USER_INPUT",
     Reason.INVALID_POLICY: "BAD_USER_INPUT",
     Reason.POLICY_REQUIRED: "POLICY_REQUIRED",

@@ -158,6 +158,16 @@ class People(Managing):
             raise Rejection(Reason.UNKNOWN_USER, "there is no user of this id that is yours to see")
         return found, seen
 
+    async def find_member(self, actor: Actor, email: str, *, organization: str) -> Member:
+        """The user of an address in an organization, if the actor may see them; letter case makes no difference."""
+        identity = await self._registry.user_identity(email, organization) if is_email(email) else None
+        reach = extents(actor, Operation.SEE_PEOPLE, self._switches)
+        if identity is not None and identity.role is not None and any(extent.holds(identity) for extent in reach):
+            user = await self._registry.user(identity.user or "")
+            if user is not None and user.status is not UserStatus.DELETED:
+                return Member(user, identity)
+        raise Rejection(Reason.UNKNOWN_USER, "there is no user of this address that is yours to see")
+
     async def _own(self, change: Change, actor: Actor, user: str) -> User:
         """A user about whom the actor alone decides: nobody of another organization, no platform administrator."""
         found = await change.user(user) if is_id(user) else None

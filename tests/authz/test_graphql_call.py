@@ -221,6 +221,22 @@ def test_no_real_root_that_speaks_of_credentials_or_links_is_merely_unknown():
     assert {name for name in roots["query"] + roots["mutation"] if risky.search(name)} - listed == harmless
 
 
+@pytest.mark.skipif(not SHARED.exists(), reason="the collection of real root fields is not here")
+def test_every_real_root_is_in_exactly_one_class(decide, everything, statements):
+    """Ours, refused to everybody, or the upstream's: each by what happens, to a key for everything and to another."""
+    allow, _ = statements
+    roots = json.loads((SHARED / "j1ql" / "root_fields.json").read_text())
+    assert len(roots["query"]) + len(roots["mutation"]) > 300
+    for kind, names in roots.items():
+        for name in names:
+            refused = name in KEYS_DECIDE | NEVER
+            assert (name in OURS) + refused + (name in ROOTS) + (name in GRAPH) <= 1, name
+            expected = Local if name in OURS else Deny if refused else Forward
+            assert isinstance(decide(f"{kind} {{ {name} {{ id }} }}", everything), expected), name
+            little = decide(f"{kind} {{ {name} {{ id }} }}", allow(["dashboard:View"], ["dashboard:1"]))
+            assert isinstance(little, Local if name in OURS else Deny), name
+
+
 @pytest.mark.parametrize("text", ["${param.secret}", "\\u0024{param.secret}", "${ param.secret }", "${weird thing}"])
 def test_a_parameter_in_any_text_needs_its_permission(decide, everything, statements, text):
     """For every key, whatever else it may do."""

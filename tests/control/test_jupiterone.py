@@ -9,11 +9,10 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from graphql import build_schema, validate_schema
 
 from gateway.authz.outcome import GraphQLRequest
-from gateway.control.jupiterone import SCHEMA, GraphQLAnswer, JupiterOne
-from gateway.control.tokens import NewKey, TokenOptions, Tokens
+from gateway.control import NewKey, TokenOptions, desk_over
+from gateway.control.jupiterone import GraphQLAnswer, JupiterOne
 from gateway.keys import Principal, Role
 from gateway.policy import Allowed, Refused, decide
 from gateway.stores import StoreOptions, open_store
@@ -156,10 +155,6 @@ async def test_aliases_fragments_literals_and_several_operations_are_understood(
     assert answer == GraphQLAnswer(200, {"data": {"one": {"name": "one"}}})
 
 
-def test_the_schema_lacks_queries_and_nothing_else():
-    assert [fault.message for fault in validate_schema(build_schema(SCHEMA))] == ["Query root type must be provided."]
-
-
 # --- refusals -----------------------------------------------------------------------------------------------------
 
 
@@ -213,7 +208,7 @@ async def test_39_bad_input_is_refused_with_what_is_wrong(platform, face, admin,
     error = only_error(await create(face, admin, **changes))
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert told in error["message"]
-    assert len(await platform.tokens.list_keys(admin)) == 1
+    assert len(await platform.tokens.list_keys(admin, limit=100)) == 1
 
 
 @pytest.mark.parametrize("as_variable", [True, False])
@@ -227,7 +222,7 @@ async def test_40_a_policy_that_is_an_object_does_not_fit_the_schema(platform, f
     assert answer.status == 400
     assert "data" not in answer.body
     assert "String cannot represent a non string value" in only_error(answer.body)["message"]
-    assert len(await platform.tokens.list_keys(admin)) == 1
+    assert len(await platform.tokens.list_keys(admin, limit=100)) == 1
 
 
 @pytest.mark.parametrize(
@@ -237,7 +232,7 @@ async def test_40_a_policy_that_is_an_object_does_not_fit_the_schema(platform, f
         ("", "GRAPHQL_PARSE_FAILED"),
         ("{" * 1_999, "GRAPHQL_PARSE_FAILED"),
         ("mutation {" + "createToken " * 2_000 + "}", "GRAPHQL_PARSE_FAILED"),
-        ('mutation { revokeToken(id: "x") { secret } }', "GRAPHQL_VALIDATION_FAILED"),
+        ('mutation { revokeToken(id: "x") { hash } }', "GRAPHQL_VALIDATION_FAILED"),
         ('mutation { revokeToken(id: "x") }', "GRAPHQL_VALIDATION_FAILED"),
         ("mutation { revokeToken { id } }", "GRAPHQL_VALIDATION_FAILED"),
         ("mutation { deleteEverything }", "GRAPHQL_VALIDATION_FAILED"),
@@ -288,7 +283,7 @@ async def test_no_message_has_words_that_clients_act_on(face, admin, word):
 
 async def test_141_a_locked_database_is_no_refusal_and_nothing_was_done(platform, admin):
     async with open_store(StoreOptions(platform.path, sql_wait=0.05)) as store:
-        face = JupiterOne(Tokens(store.registry, TokenOptions(), platform.clock, secrets.token_bytes))
+        face = JupiterOne(desk_over(store.registry, TokenOptions(), platform.clock, secrets.token_bytes))
         with closing(sqlite3.connect(platform.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             answer = await ask(face, admin, CREATE, token=TOKEN)
@@ -301,14 +296,14 @@ async def test_141_a_locked_database_is_no_refusal_and_nothing_was_done(platform
             "requestId": "",
         }
         assert (await ask(face, admin, CREATE, token=TOKEN)).status == 200
-    assert len(await platform.tokens.list_keys(admin)) == 2
+    assert len(await platform.tokens.list_keys(admin, limit=100)) == 2
 
 
 async def test_a_fault_of_ours_is_logged_and_not_told(platform, admin, caplog):
     def broken(_count: int) -> bytes:
         raise OSError("the secret of the matter")
 
-    face = JupiterOne(Tokens(platform.store.registry, TokenOptions(), platform.clock, broken))
+    face = JupiterOne(desk_over(platform.store.registry, TokenOptions(), platform.clock, broken))
     error = only_error(await create(face, admin))
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "secret of the matter" not in json.dumps(error)
