@@ -44,6 +44,12 @@ _RETRY: Headers = ((b"retry-after", b"1"),)
 _PLAIN = "the gateway refused this call; `reason` says why"
 _INVALID_KEY = "the API key is not valid"
 _REALM = b'Bearer realm="gateway"'
+_TENANT_MESSAGES = {
+    Reason.NO_CREDENTIAL: "Authentication required",
+    # that server also says why and since when; here an unusable key learns nothing about itself
+    Reason.INVALID_KEY: "Authorization failure: the API key is not valid",
+    Reason.INTERNAL: "Internal server error",
+}
 _CHALLENGES: dict[Reason, bytes] = {
     # RFC 6750, section 3.1: a call that carried no credential gets no error code
     Reason.NO_CREDENTIAL: _REALM,
@@ -114,7 +120,7 @@ def _rest_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
 
 def _tenant_error(refusal: Refusal) -> dict[str, Any]:
     """Outside GraphQL, as Contember's server says it; what there is no member for is in headers."""
-    message = "Authentication required" if refusal.reason is Reason.NO_CREDENTIAL else _message(refusal)
+    message = _TENANT_MESSAGES.get(refusal.reason, refusal.message)
     return {"errors": [{"code": refusal.status, "message": message}]}
 
 

@@ -89,7 +89,7 @@ _INTERNAL = Refusal(Reason.INTERNAL, "the gateway failed to serve this call; tel
 def plan_locally(call: Call, principal: Principal, facts: Facts, rules: Rules, now: int) -> Plan:
     """As `authz.plan`, but refuses what an upstream would have to answer."""
     match plan(call, principal, facts, rules, now):
-        case NeedBody() if not _is_graphql(call):
+        case NeedBody() if not _may_be_ours(call):
             return Deny(_NOT_HERE)
         case Forward() | NeedJob():
             return Deny(_NOT_HERE)
@@ -99,9 +99,10 @@ def plan_locally(call: Call, principal: Principal, facts: Facts, rules: Rules, n
             return other
 
 
-def _is_graphql(call: Call) -> bool:
+def _may_be_ours(call: Call) -> bool:
+    """Whether the control plane could be the one that answers, which the body may tell."""
     route = route_of(call.path)
-    return route is not None and route.face is Face.GRAPHQL
+    return route is not None and route.face is not Face.REST
 
 
 class Admin:

@@ -73,7 +73,7 @@ class Grants:
             if not ranks(actor, found, self._switches):
                 raise Rejection(Reason.NOT_ALLOWED, "you cannot change the roles of this identity")
             kept = changed(found.roles, given)
-            roles = tuple(role for role in GlobalRole if role in kept)
+            roles = tuple(sorted(kept))
             await change.set_roles(found.id, roles)
             told = {"before": " ".join(sorted(found.roles)), "after": " ".join(sorted(roles))}
             await change.audit(event(self._now(), actor, what, found.organization, found.id, **told))
@@ -129,7 +129,7 @@ class Grants:
     ) -> Identity:
         if not self._may_edit(actor, project, found):
             raise Rejection(Reason.NOT_ALLOWED, "you cannot change the memberships of this identity")
-        given = Identity(found.id, Kind.PROJECT, project.organization, memberships=tuple(memberships))
+        given = Identity(found.id, Kind.PROJECT, project.organization, user=found.user, memberships=tuple(memberships))
         self._granting.refuse_memberships(actor, project, given, memberships)
         await change.set_memberships(found.id, project.slug, memberships)
         told = json.dumps([[each.role, dict(each.variables)] for each in memberships])
@@ -150,11 +150,12 @@ class Grants:
     async def identity(self, actor: Actor, identity: str) -> Identity:
         """An identity that the actor may know of: their own, or one of keys that they see."""
         found = await self._registry.identity(identity) if is_id(identity) else None
-        if found is None or not self._known(actor, found):
+        if found is None or not self.knows(actor, found):
             raise Rejection(Reason.UNKNOWN_IDENTITY, "there is no identity of this id that is yours to see")
         return found
 
-    def _known(self, actor: Actor, found: Identity) -> bool:
+    def knows(self, actor: Actor, found: Identity) -> bool:
+        """Whether the actor may know what an identity holds: it is their own, or they see its keys."""
         own = isinstance(actor, Principal) and actor.identity.id == found.id
         return own or may_know(actor, found, self._switches)
 
@@ -168,18 +169,22 @@ class Grants:
         if found is None:
             return None
         inside = isinstance(actor, Principal) and slug in projects_of(actor.identity)
-        return (
-            found if inside or reaches(actor, Operation.SEE_PROJECT_KEYS, anybody_in(found), self._switches) else None
-        )
+        return found if inside or self.sees_members(actor, slug) else None
+
+    def sees_members(self, actor: Actor, project: str) -> bool:
+        """Whether the actor sees who is in a project: whoever sees its keys."""
+        found = self._projects.get(project)
+        return found is not None and reaches(actor, Operation.SEE_PROJECT_KEYS, anybody_in(found), self._switches)
 
     async def members(self, actor: Actor, project: str) -> tuple[Identity, ...]:
-        """The identities with a membership in a project, by id; none where the actor may not see the project's keys."""
-        found = self.project_of(actor, project)
-        if found is None:
+        """The identities with a membership in a project, by id; none where the actor may not see the project's keys.
+
+        A user who has left the organization is not among them, nor can be given or lose a membership.
+        """
+        if not self.sees_members(actor, project):
             return ()
-        if not reaches(actor, Operation.SEE_PROJECT_KEYS, anybody_in(found), self._switches):
-            return ()
-        return await self._registry.identities_of_project(project)
+        found = await self._registry.identities_of_project(project)
+        return tuple(each for each in found if each.kind is not Kind.USER or each.role is not None)
 
 
 def _inside(project: Project, found: Identity | None) -> Identity:

@@ -87,6 +87,15 @@ class People(Managing):
             await change.change_member(user, organization, level)
             await self._audit(change, actor, "user.role", organization, user, role=role)
 
+    async def _end_keys(self, change: Change, actor: Actor, user: str, organization: str | None = None) -> int:
+        """Revokes the live user keys and sessions of a user, in one organization or in all; how many these were."""
+        owned = [key for key in await change.keys_of_user(user) if key.revoked_at is None]
+        ended = [key for key in owned if organization in (None, key.identity.organization)]
+        now, by = self._mint.now(), name_of(actor)
+        for key in ended:
+            await change.revoke_key(key.id, at=now, by=by)
+        return len(ended)
+
     async def set_enabled(self, caller: Actor, user: str, *, enabled: bool) -> User:
         """A disabled user's keys and sessions are dead until the user is enabled again."""
         async with self._changes.by(caller) as (change, actor):
@@ -96,13 +105,18 @@ class People(Managing):
             await self._audit(change, actor, "user.enable" if enabled else "user.disable", "", user)
         return changed
 
-    async def remove_member(self, caller: Actor, user: str, *, organization: str) -> None:
-        """Takes a user out of an organization; their keys of it are dead, what they made for it works on."""
+    async def remove_member(self, caller: Actor, user: str, *, organization: str) -> int:
+        """Takes a user out of an organization and ends their user keys of it; the number of these.
+
+        What else they made for it works on. If they come back, they come without keys, groups and memberships.
+        """
         async with self._changes.by(caller) as (change, actor):
             await self._manage(change, actor, organization)
             await self._member(change, user, organization)
+            ended = await self._end_keys(change, actor, user, organization)
             await change.remove_member(user, organization)
-            await self._audit(change, actor, "user.remove", organization, user)
+            await self._audit(change, actor, "user.remove", organization, user, keys=str(ended))
+        return ended
 
     async def delete_user(self, caller: Actor, user: str) -> int:
         """Ends a user and all of their user keys; the number of these.
@@ -112,17 +126,14 @@ class People(Managing):
         """
         async with self._changes.by(caller) as (change, actor):
             found = await self._own(change, actor, user)
-            now, by = self._mint.now(), name_of(actor)
-            live = [key for key in await change.keys_of_user(user) if key.revoked_at is None]
-            for key in live:
-                await change.revoke_key(key.id, at=now, by=by)
+            ended = await self._end_keys(change, actor, user)
             organizations = [each.organization for each in await change.identities_of_user(user)]
             for organization in organizations:
                 await change.remove_member(user, organization)
             await change.change_user(replace(found, status=UserStatus.DELETED, platform_admin=False))
             home = organizations[0] if len(organizations) == 1 else ""
-            await self._audit(change, actor, "user.delete", home, user, email=found.email, keys=str(len(live)))
-        return len(live)
+            await self._audit(change, actor, "user.delete", home, user, email=found.email, keys=str(ended))
+        return ended
 
     async def list_members(
         self, actor: Actor, *, limit: int, after: str | None = None, organization: str | None = None

@@ -308,14 +308,23 @@ class Tokens:
         instance: str | None = None,
         project: str | None = None,
         revoked: bool = True,
+        memberless: bool = False,
     ) -> tuple[Key, ...]:
         """A page of the keys that the actor may see, oldest first; expired ones too, never a login session.
 
-        `after` is (created_at, id) of the last key of the page before.
+        `after` is (created_at, id) of the last key of the page before; `memberless` are those in no project.
         """
         seen = visible(actor, self._switches)
         chosen = {kind: _within(seen[kind], Extent(organization=organization, project=project)) for kind in kinds}
-        query = KeyQuery(chosen, limit, after=after, revoked=revoked, identity=identity, instance=instance)
+        query = KeyQuery(
+            chosen,
+            limit,
+            after=after,
+            revoked=revoked,
+            identity=identity,
+            instance=instance,
+            memberless=memberless,
+        )
         return await self._registry.keys(query)
 
     async def find_key(self, actor: Actor, key_id: str) -> Key:

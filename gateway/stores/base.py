@@ -159,7 +159,7 @@ class KeyQuery:
     """Which keys: of each kind those of the identities in any of its extents, oldest first, then by id.
 
     Login sessions are never among them. `after` is (created_at, id) of the last key of the page before; `revoked` is
-    whether revoked keys are wanted too.
+    whether revoked keys are wanted too, `memberless` that only those are whose identity is in no project.
     """
 
     extents: Mapping[Kind, Sequence[Extent]]
@@ -168,6 +168,7 @@ class KeyQuery:
     revoked: bool = True
     identity: str | None = None
     instance: str | None = None
+    memberless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ class Change(Protocol):
     async def change_member(self, user: str, organization: str, role: Role) -> None: ...
 
     async def remove_member(self, user: str, organization: str) -> None:
-        """From the organization and its groups; the user's keys of it are dead, and alive if they come back."""
+        """From the organization, its groups and its projects; keys that are not revoked are alive if they come back."""
         ...
 
     async def add_group(self, group: Group) -> None: ...

@@ -140,6 +140,9 @@ class SqlChange:
         for table in (group_members, members):
             own = (table.c.user_id == user) & (table.c.organization_id == organization)
             await self._write(delete(table).where(own))
+        own = (identities.c.user_id == user) & (identities.c.organization_id == organization)
+        concerned = select(identities.c.id).where(own)
+        await self._write(delete(memberships).where(memberships.c.identity_id.in_(concerned)))
         await self._user_changed(user)
 
     async def add_group(self, group: Group) -> None:

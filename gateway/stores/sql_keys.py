@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_, union
+from sqlalchemy import Select, exists, select, tuple_, union
 
 from gateway.keys import SESSION, Extent, Kind
 from gateway.stores import rows
@@ -50,4 +50,6 @@ def _narrowed(part: Select[Any], query: KeyQuery) -> Select[Any]:
     if query.instance is not None:
         bound = select(identities.c.id).where(identities.c.instance_id == query.instance)
         part = part.where(keys.c.identity_id.in_(bound))
+    if query.memberless:
+        part = part.where(~exists().where(memberships.c.identity_id == keys.c.identity_id))
     return part
