@@ -58,14 +58,15 @@ _CHALLENGES: dict[Reason, bytes] = {
 }
 
 
-def answered(value: Any, call_id: str, *, status: int = 200) -> Reply:
-    """A JSON answer of our own."""
-    return _reply(status, value, call_id, _RETRY if status == HTTPStatus.SERVICE_UNAVAILABLE else ())
+def answered(value: Any, call_id: str, *, status: int = 200, more: Headers = ()) -> Reply:
+    """A JSON answer of our own, with `more` headers; without any, a 503 says when to try again."""
+    hints = _RETRY if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
+    return _reply(status, value, call_id, more or hints)
 
 
-def empty(call_id: str, status: int) -> Reply:
+def empty(call_id: str, status: int, more: Headers = ()) -> Reply:
     """An answer without a body."""
-    return Reply(status, b"", headers(call_id)[1:])
+    return Reply(status, b"", headers(call_id)[1:] + more)
 
 
 def refused(refusal: Refusal, call_id: str, path: str) -> Reply:
@@ -77,7 +78,8 @@ def refused(refusal: Refusal, call_id: str, path: str) -> Reply:
         case Face.TENANT:
             return _reply(refusal.status, _tenant_error(refusal), call_id, (*hints, *_why(refusal)))
         case Face.ACCOUNT:
-            return _reply(refusal.status, _account_error(refusal), call_id, (*hints, *_why(refusal)))
+            body, more = account_refusal(refusal, methods)
+            return _reply(refusal.status, body, call_id, more)
         case _:
             pass
     if route is None or route.face is Face.REST:
@@ -109,6 +111,12 @@ def graphql_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
     return {"data": None, "errors": [{"message": message, "extensions": extensions}]}
 
 
+def account_refusal(refusal: Refusal, methods: frozenset[str]) -> tuple[dict[str, Any], Headers]:
+    """A refusal as Rapid7's platform says it: one body for every credential that does not work."""
+    message = "Unauthorized" if refusal.status == HTTPStatus.UNAUTHORIZED else refusal.message
+    return {"message": message}, (*_hints(refusal.reason, methods), *_why(refusal))
+
+
 def _reply(status: int, value: Any, call_id: str, more: Headers = ()) -> Reply:
     return Reply(status, encoded(value), headers(call_id) + more)
 
@@ -122,11 +130,6 @@ def _tenant_error(refusal: Refusal) -> dict[str, Any]:
     """Outside GraphQL, as Contember's server says it; what there is no member for is in headers."""
     message = _TENANT_MESSAGES.get(refusal.reason, refusal.message)
     return {"errors": [{"code": refusal.status, "message": message}]}
-
-
-def _account_error(refusal: Refusal) -> dict[str, Any]:
-    """As Rapid7's platform says it: one body for every credential that does not work."""
-    return {"message": "Unauthorized" if refusal.status == HTTPStatus.UNAUTHORIZED else refusal.message}
 
 
 def _why(refusal: Refusal) -> Headers:

@@ -18,6 +18,7 @@ from gateway.app.admin import Admin, plan_locally
 from gateway.app.control import REAL_WORLD, Control, StartError, World, control_of, opened_control
 from gateway.authz import Face, plan
 from gateway.control import Contember, JupiterOne, Rapid7
+from gateway.control import rapid7_openapi as openapi
 from gateway.metrics import Metrics
 from gateway.proxy import (
     DecisionLog,
@@ -79,6 +80,7 @@ async def serving(
             log=log,
             now=world.now,
             new_id=lambda: world.randomness(16).hex(),
+            documents={openapi.PLACE: openapi.document()},
         )
         health = _health(settings, control.store, metrics)
         listeners = _Listeners(settings, opened)

@@ -15,7 +15,7 @@ from gateway.authz.query_call import plan_query
 from gateway.authz.query_validation import plan_validate
 from gateway.authz.routes import Route, route_of
 from gateway.authz.rules import Rules
-from gateway.http1 import Call, Reason, Refusal, has_body
+from gateway.http1 import Call, Reason, Refusal, has_body, says_json
 from gateway.keys import Principal, expired
 from gateway.policy import ANY
 
@@ -36,7 +36,7 @@ def plan(call: Call, principal: Principal, facts: Facts, rules: Rules, now: int)
         return Deny(Refusal(Reason.UNKNOWN_ROUTE, f"there is nothing at {call.path}"))
     if call.method not in route.methods:
         return Deny(Refusal(Reason.METHOD_NOT_ALLOWED, f"{call.path} takes {' or '.join(sorted(route.methods))}"))
-    if route.json and call.method == "POST" and not _says_json(call):
+    if route.json and call.method == "POST" and not says_json(call):
         return Deny(Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, f"{call.path} takes Content-Type: application/json"))
     return _by_route(call, route, principal, facts, rules)
 
@@ -66,11 +66,6 @@ def _plan_face(call: Call, route: Route, rules: Rules) -> Plan:
     if call.body is None and has_body(call.headers):
         return NeedBody(rules.control_body)
     return Local(FaceCall(route.face, call), Grounds("keys", ANY))
-
-
-def _says_json(call: Call) -> bool:
-    kind = (call.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-    return kind == b"application/json" or kind.endswith(b"+json")
 
 
 def _account_refused(call: Call, principal: Principal) -> Refusal | None:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.http1.front import METHODS
+
 
 class Face(StrEnum):
     """In whose words a route answers and refuses."""
@@ -37,7 +39,7 @@ class Route:
 _POST = frozenset({"POST"})
 _GET = frozenset({"GET"})
 _GRAPHQL = Route("graphql", _POST, Face.GRAPHQL, json=True)
-_ACCOUNT_ROUTE = Route("account", frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"}), Face.ACCOUNT, json=True)
+_ACCOUNT_ROUTE = Route("account", METHODS, Face.ACCOUNT)
 
 ROUTES: dict[str, Route] = {
     "/j1ql": Route("j1ql", _POST, json=True),
@@ -51,10 +53,11 @@ ROUTES: dict[str, Route] = {
     "/persister/synchronization/jobs": Route("sync_create", _POST, json=True),
     "/tenant": Route("tenant", _POST, Face.TENANT, json=True),
     "/validate": Route("account", _GET, Face.ACCOUNT),
+    "/account/api/1/openapi.json": Route("account", _GET, Face.ACCOUNT),
 }
 
-_ACCOUNT = re.compile(r"/account/api/1/[0-9A-Za-z_./-]{1,256}")
-"""What is there is the account face's to say."""
+_ACCOUNT = "/account/api/1/"
+"""What is below it, and which methods that takes, is the account face's to say."""
 
 _JOB = re.compile(
     r"/persister/synchronization/jobs/(?P<job>[0-9A-Za-z-]{1,64})"
@@ -69,7 +72,7 @@ def route_of(path: str) -> Route | None:
     """The route of a raw path, or None."""
     if route := ROUTES.get(path):
         return route
-    if _ACCOUNT.fullmatch(path):
+    if path.startswith(_ACCOUNT):
         return _ACCOUNT_ROUTE
     if match := _JOB.fullmatch(path):
         part = match["part"] or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.http1 import Reason
+from gateway.http1 import Headers, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +15,5 @@ class FaceAnswer:
     status: int
     body: Any
     reason: Reason | None = None
+    headers: Headers = ()
+    """Beside those of every answer of ours."""

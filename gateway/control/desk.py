@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.control.describing import Describing
 from gateway.control.grants import Grants
 from gateway.control.groups import Groups
 from gateway.control.organizations import Organizations
@@ -24,6 +25,7 @@ class Desk:
     groups: Groups
     organizations: Organizations
     trail: Trail
+    describing: Describing
     now: Callable[[], int]
 
 
@@ -38,5 +40,6 @@ def desk_over(
         Groups(registry, options, now, randomness),
         Organizations(registry, options, now, randomness),
         Trail(registry, options.switches),
+        Describing(registry, options.switches, now),
         now,
     )

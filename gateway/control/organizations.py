@@ -45,6 +45,11 @@ class Organizations(Managing):
             homes |= {each.organization for each in await self._registry.identities_of_user(actor.identity.user)}
         return tuple(each for each in known if each.id in homes)
 
+    async def list_managed(self, actor: Actor) -> tuple[Organization, ...]:
+        """Those whose people the actor manages, by id."""
+        known = await self._registry.organizations()
+        return tuple(each for each in known if may_manage_people(actor, each.id, self._switches) is None)
+
     async def set_max_key_days(self, caller: Actor, organization: str, days: int | None) -> None:
         """The longest life of an organization's keys, also of those that are there; None is none of its own."""
         if days is not None and not 1 <= days <= self._options.lifetimes.max_days:

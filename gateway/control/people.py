@@ -7,9 +7,12 @@ use case may raise Rejection (nothing was changed) and StoreUnavailable.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gateway.control.managing import NAME, Managing, refuse_text
+from gateway.control.paging import Page
 from gateway.control.rejection import Rejection, existing
 from gateway.control.trail import is_id, name_of
 from gateway.http1 import Reason
@@ -102,7 +105,8 @@ class People(Managing):
             found = await self._own(change, actor, user)
             changed = replace(found, status=UserStatus.ACTIVE if enabled else UserStatus.DISABLED)
             await change.change_user(changed)
-            await self._audit(change, actor, "user.enable" if enabled else "user.disable", "", user)
+            home = _home(await change.identities_of_user(user))
+            await self._audit(change, actor, "user.enable" if enabled else "user.disable", home, user)
         return changed
 
     async def remove_member(self, caller: Actor, user: str, *, organization: str) -> int:
@@ -127,11 +131,11 @@ class People(Managing):
         async with self._changes.by(caller) as (change, actor):
             found = await self._own(change, actor, user)
             ended = await self._end_keys(change, actor, user)
-            organizations = [each.organization for each in await change.identities_of_user(user)]
-            for organization in organizations:
-                await change.remove_member(user, organization)
+            identities = await change.identities_of_user(user)
+            for each in identities:
+                await change.remove_member(user, each.organization)
             await change.change_user(replace(found, status=UserStatus.DELETED, platform_admin=False))
-            home = organizations[0] if len(organizations) == 1 else ""
+            home = _home(identities)
             await self._audit(change, actor, "user.delete", home, user, email=found.email, keys=str(ended))
         return ended
 
@@ -158,6 +162,35 @@ class People(Managing):
         if user is None or organization not in (None, actor.organization) or (after or "") >= user.id:
             return ()
         return (Member(user, actor.identity),)
+
+    async def list_users(
+        self, actor: Actor, *, limit: int, after: str | None = None, organization: str | None = None
+    ) -> Page[tuple[User, tuple[Identity, ...]], str]:
+        """A page of the users that the actor may see, by id, each once with their identities that the actor may see.
+
+        `limit` counts identities: a user whose identities may go on after it is left to the next page.
+        """
+        found = await self.list_members(actor, limit=limit, after=after, organization=organization)
+        known: dict[str, tuple[User, tuple[Identity, ...]]] = {}
+        for member in found:
+            _, before = known.get(member.user.id, (member.user, ()))
+            known[member.user.id] = (member.user, (*before, member.identity))
+        if len(found) < limit:
+            return Page(tuple(known.values()), None)
+        if len(known) > 1:
+            known.popitem()
+        return Page(tuple(known.values()), next(reversed(known)))
+
+    async def find_user_of(
+        self, actor: Actor, email: str, *, homes: Iterable[str]
+    ) -> tuple[User, tuple[Identity, ...]] | None:
+        """The user of an address who is a member of one of these organizations, if the actor may see them there."""
+        for home in homes:
+            identity = await self._registry.user_identity(email, home)
+            if identity is not None and identity.user is not None:
+                with suppress(Rejection):
+                    return await self.find_user(actor, identity.user)
+        return None
 
     async def find_user(self, actor: Actor, user: str) -> tuple[User, tuple[Identity, ...]]:
         """A user that the actor may see, with their identities in the organizations where the actor may see them."""
@@ -193,3 +226,8 @@ class People(Managing):
             message = "this user is more than a user of your organization; contact a platform administrator"
             raise Rejection(Reason.NOT_ALLOWED, message)
         return found
+
+
+def _home(identities: tuple[Identity, ...]) -> str:
+    """The one organization that a user is in, in whose trail a change of them belongs; empty for several or none."""
+    return identities[0].organization if len(identities) == 1 else ""

@@ -130,8 +130,8 @@ class Tokens:
     ) -> Issued:
         """A key that can do what its user can, in one organization: the actor's own unless another is named.
 
-        The user is the actor; an operator names one, as the store knows it. Only a login can choose another
-        organization: a key of one organization does not lead into the next.
+        The user is the actor, and one who names another is refused; an operator has to name one, as the store knows
+        it. Only a login can choose another organization: a key of one organization does not lead into the next.
         """
         async with self._changes.by(caller) as (change, actor):
             if isinstance(actor, Principal) and owner is None:
@@ -327,9 +327,11 @@ class Tokens:
         )
         return await self._registry.keys(query)
 
-    async def find_key(self, actor: Actor, key_id: str) -> Key:
-        """One key that the actor may see; a session is none."""
+    async def find_key(self, actor: Actor, key_id: str, *, revoked: bool = True) -> Key:
+        """One key that the actor may see; a session is none, and where `revoked` is False, so is a revoked key."""
         key = await self._registry.key(key_id) if is_id(key_id) else None
+        if key is not None and key.revoked_at is not None and not revoked:
+            key = None
         if key is None or is_session(key) or not may_see(actor, key, self._switches):
             raise Rejection(Reason.UNKNOWN_KEY, "no key of this id is yours to see; contact a platform administrator")
         return key

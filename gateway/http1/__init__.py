@@ -2,7 +2,7 @@
 
 from gateway.http1.credential import credential
 from gateway.http1.front import FrontLimits, Head, body_length, front, has_body
-from gateway.http1.message import Call, Headers, Reply
+from gateway.http1.message import Call, Headers, Reply, says_json
 from gateway.http1.refusal import STATUS, Reason, Refusal
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "credential",
     "front",
     "has_body",
+    "says_json",
 ]

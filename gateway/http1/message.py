@@ -27,6 +27,12 @@ class Call:
         return next((value for key, value in self.headers if key == name), None)
 
 
+def says_json(call: Call) -> bool:
+    """Whether the body is JSON by its media type."""
+    kind = (call.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+    return kind == b"application/json" or kind.endswith(b"+json")
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A whole answer of our own."""

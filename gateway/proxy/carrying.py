@@ -76,9 +76,9 @@ async def _answer_locally(context: Context, decided: Decided, local: Local) -> N
             trace.reason = faced.reason
             trace.outcome = outcome_of(Refusal(faced.reason, "")) if faced.reason else Outcome.ANSWERED
             if faced.body is None:
-                reply = answers.empty(trace.call_id, faced.status)
+                reply = answers.empty(trace.call_id, faced.status, faced.headers)
             else:
-                reply = answers.answered(faced.body, trace.call_id, status=faced.status)
+                reply = answers.answered(faced.body, trace.call_id, status=faced.status, more=faced.headers)
     await context.answer(reply)
 
 
@@ -111,7 +111,11 @@ async def _forward(context: Context, decided: Decided, forward: Forward) -> None
 
 
 async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> None:
-    """Streams both ways; memory holds a piece of either at a time."""
+    """Streams both ways; memory holds a piece of either at a time.
+
+    What was decided holds for this one answer: a key that is revoked meanwhile gets the rest of it, for as long as the
+    upstream keeps sending and the client keeps reading, piece by piece within their timeouts.
+    """
     incoming = context.incoming
     async with line.stream(_request(context, call, forward), call.headers) as answer:
         _refuse_unfit(answer.status)

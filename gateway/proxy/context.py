@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from gateway.authz import Rules
 from gateway.authz.outcome import Facts, GraphQLRequest, Plan
-from gateway.http1 import Call, FrontLimits, Reason, Refusal, Reply
+from gateway.http1 import Call, FrontLimits, Headers, Reason, Refusal, Reply
 from gateway.keys import Principal
 from gateway.metrics import Metrics
 from gateway.proxy.body import Hold
@@ -43,6 +43,9 @@ class Faced(Protocol):
 
     @property
     def reason(self) -> Reason | None: ...
+
+    @property
+    def headers(self) -> Headers: ...
 
 
 Plans = Callable[[Call, Principal, Facts, Rules, int], Plan]
@@ -86,6 +89,8 @@ class Deps:
     log: DecisionLog
     now: Callable[[], int]
     new_id: Callable[[], str]
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values by path, for anybody who gets them: no key is asked for."""
 
 
 _UNBOUND = Refusal(Reason.UPSTREAM_UNREACHABLE, "no service is bound to this key's account")

@@ -27,21 +27,21 @@ class Decided:
     plan: Deny | Local | Forward | Batch
 
 
-async def decide(context: Context) -> Decided:
-    """What to do with a call. Raises Stop for one that gets no plan."""
-    call = _fronted(context)
-    principal = await _principal(context, call)
-    context.trace.principal = principal
-    return await _planned(context, call, principal)
-
-
-def _fronted(context: Context) -> Call:
+def fronted(context: Context) -> Call:
+    """The call, if its head has one reading. Raises Stop."""
     call = front(context.incoming.head, context.trace.call_id, context.options.front)
     if isinstance(call, Refusal):
         raise Stop(call)
     if route := route_of(call.path):
         context.trace.route = route.name
     return call
+
+
+async def decide(context: Context, call: Call) -> Decided:
+    """What to do with a call. Raises Stop for one that gets no plan."""
+    principal = await _principal(context, call)
+    context.trace.principal = principal
+    return await _planned(context, call, principal)
 
 
 async def _principal(context: Context, call: Call) -> Principal:

@@ -10,12 +10,12 @@ import asyncio
 import logging
 
 from gateway import answers
-from gateway.http1 import Reason, Refusal, Reply
+from gateway.http1 import Call, Reason, Refusal, Reply
 from gateway.metrics import Ending, Outcome
 from gateway.proxy.body import Budget
 from gateway.proxy.carrying import carry_out
 from gateway.proxy.context import Context, Deps, ProxyOptions
-from gateway.proxy.deciding import decide
+from gateway.proxy.deciding import decide, fronted
 from gateway.proxy.trace import Trace
 from gateway.proxy.wire import ClientGone, Incoming, Stop
 
@@ -65,7 +65,11 @@ class Handler:
 
 async def _serve(context: Context) -> None:
     try:
-        await carry_out(context, await decide(context))
+        call = fronted(context)
+        if call.method == "GET" and call.path in context.deps.documents:
+            await _tell(context, call)
+        else:
+            await carry_out(context, await decide(context, call))
     except Stop as stop:
         await _refuse(context, stop.refusal, stop.detail)
     except ClientGone:
@@ -73,6 +77,12 @@ async def _serve(context: Context) -> None:
     except Exception:  # noqa: BLE001 (whatever fails, the call ends here and the worker lives on)
         _log.exception("call %s failed", context.trace.call_id)
         await _refuse(context, _INTERNAL, "")
+
+
+async def _tell(context: Context, call: Call) -> None:
+    """A document that anybody may have."""
+    context.trace.outcome = Outcome.ANSWERED
+    await context.answer(answers.answered(context.deps.documents[call.path], context.trace.call_id))
 
 
 async def _refuse(context: Context, refusal: Refusal, detail: str) -> None:
