@@ -98,6 +98,26 @@ class Metrics:
         self._unlogged = Counter(
             "gateway_decisions_unlogged", "Decisions that the log had no room for.", registry=registry
         )
+        self._use_rounds = Counter(
+            "gateway_key_use_rounds",
+            "Rounds in which last uses of keys were written down.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._uses_lag = Gauge(
+            "gateway_key_uses_lag_seconds",
+            "Age of the oldest use of a key that could not be written down; 0 when all could.",
+            registry=registry,
+        )
+        self._uses_lost = Counter(
+            "gateway_key_uses_lost", "Uses of keys that there was no room to remember.", registry=registry
+        )
+        self._expiring = Gauge(
+            "gateway_keys_expiring",
+            "Live keys that end within so many days, as counted last; there may be more than the highest count.",
+            ("within_days",),
+            registry=registry,
+        )
         self._store_up = Gauge("gateway_store_up", "Whether a store answered last.", ("store",), registry=registry)
         self._upstream_up = Gauge(
             "gateway_upstream_up", "Whether an upstream could be connected to last.", ("upstream",), registry=registry
@@ -136,6 +156,18 @@ class Metrics:
     def answer_withheld(self, *, again: bool) -> None:
         """An answer held an object outside the predicate; `again` when it did so twice in a row."""
         self._withheld.labels("twice" if again else "once").inc()
+
+    # --- keys
+
+    def uses_written(self, *, failed: bool, lag: float, lost: int) -> None:
+        """A round of writing last uses down ended; `lag` is seconds, `lost` uses without room since the last round."""
+        self._use_rounds.labels("failed" if failed else "written").inc()
+        self._uses_lag.set(lag)
+        self._uses_lost.inc(lost)
+
+    def keys_expiring(self, days: int, count: int) -> None:
+        """Live keys that end within so many days were counted; `days` is a setting, so there is one label."""
+        self._expiring.labels(str(days)).set(count)
 
     # --- stores, upstreams, log
 

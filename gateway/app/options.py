@@ -66,6 +66,7 @@ def tokens(settings: Settings) -> TokenOptions:
         plain_secrets=chosen.contember_secrets,
         max_name_characters=chosen.name_characters,
         max_overlap_hours=chosen.overlap_hours,
+        warn_days=chosen.warn_days,
     )
 
 

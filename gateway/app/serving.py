@@ -1,8 +1,8 @@
 """Wires every part of a gateway, and owns start and stop.
 
-Start opens in this order: decision log, store, connections to upstreams, listeners ops, admin, data. Whatever fails,
-what was opened is closed in reverse; so does a stop: readiness ends first, then the data listener takes no more calls
-and lets those under way end, and ops is the last that answers.
+Start opens in this order: decision log, store, connections to upstreams, chores, listeners ops, admin, data. Whatever
+fails, what was opened is closed in reverse; so does a stop: readiness ends first, then the data listener takes no more
+calls and lets those under way end, and ops is the last that answers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import partial
 
 from gateway.app import options
 from gateway.app.admin import Admin, plan_locally
+from gateway.app.chores import chores
 from gateway.app.control import REAL_WORLD, Control, StartError, World, control_of, opened_control
 from gateway.authz import Face, plan
 from gateway.control import Contember, JupiterOne, Rapid7
@@ -82,6 +83,8 @@ async def serving(
             new_id=lambda: world.randomness(16).hex(),
             documents={openapi.PLACE: openapi.document()},
         )
+        registry = control.store.registry
+        await opened.enter_async_context(chores(settings, registry, deps.uses, metrics, world))
         health = _health(settings, control.store, metrics)
         listeners = _Listeners(settings, opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.authz.proven import Unproven, proven
-from gateway.authz.query_call import parameters_refused, relationships_refused, texts
+from gateway.authz.query_call import parameters_granted, relationships_refused, texts
 from gateway.authz.rules import Rules
 from gateway.http1 import Refusal
 from gateway.j1ql import parse, render
@@ -34,8 +34,8 @@ class Explanation:
 def explain(policy: Policy, query: str | None, rules: Rules, variables: Mapping[str, Any] | None = None) -> Explanation:
     """How `POST /j1ql` would be decided for a key with this policy, whatever the query if None is given."""
     verdict = decide(policy, READ_GRAPH, ANY)
-    refusal = parameters_refused(texts([query, variables]), policy)
-    if refusal is not None and not isinstance(verdict, Refused):
+    refusal = parameters_granted(texts([query, variables]), policy)
+    if isinstance(refusal, Refusal) and not isinstance(verdict, Refused):
         return Explanation("refuse", refusal.message, verdict.because)
     match verdict:
         case Refused(because=because):

@@ -23,8 +23,9 @@ from gateway.authz.outcome import (
     Pass,
     Plan,
     Upstream,
+    together,
 )
-from gateway.authz.query_call import parameters_refused
+from gateway.authz.query_call import parameters_granted
 from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, QUERIES, SUMMARY, Needs
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
@@ -47,8 +48,7 @@ def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
         return _malformed(f"a batch holds 1 to {rules.graphql.batch} operations")
     elements = tuple(_operation(element, None, call, principal, rules) for element in body)
     if all(isinstance(element, Forward) for element in elements):
-        grounds = Grounds(ANY, ANY, tuple(dict.fromkeys(cause for each in elements for cause in each.grounds.because)))
-        return _forward(call, call.body, grounds)
+        return _forward(call, call.body, together(each.grounds for each in elements))
     return Batch(elements)
 
 
@@ -71,9 +71,10 @@ def _operation(
     for decision in decided:
         if isinstance(decision, Deny):
             return decision
-    if refusal := parameters_refused(strings(request), principal.policy):
-        return Deny(refusal)
-    grounds = next((each for each in decided if isinstance(each, Grounds) and each.action), Grounds())
+    parameters = parameters_granted(strings(request), principal.policy)
+    if isinstance(parameters, Refusal):
+        return Deny(parameters)
+    grounds = together([*(each for each in decided if isinstance(each, Grounds)), *parameters])
     return _forward(call, text if text is not None else json.dumps(body).encode(), grounds)
 
 
@@ -159,7 +160,7 @@ def _decide_unknown(name: str, policy: Policy) -> Grounds | Deny:
 
 
 def _decide_needs(field: Field, needs: tuple[Needs, ...], principal: Principal) -> Grounds | Deny:
-    grounds = Grounds()
+    granted = []
     for need in needs:
         resource = _resource(need.resource, field.arguments, principal.organization)
         if resource is None:
@@ -168,7 +169,8 @@ def _decide_needs(field: Field, needs: tuple[Needs, ...], principal: Principal) 
         grounds = Grounds(need.action, resource, verdict.because)
         if not isinstance(verdict, Allowed):
             return Deny(Refusal(Reason.NOT_ALLOWED, f"this key may not {need.action} on {resource}"), grounds)
-    return grounds
+        granted.append(grounds)
+    return together(granted)
 
 
 _HOLE = re.compile(r"\{([@A-Za-z.]+)\}")

@@ -9,6 +9,7 @@ Need      not decidable yet: the handler gets what is named and asks again
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,6 +37,19 @@ class Grounds:
     action: str = ""
     resource: str = ""
     because: tuple[str, ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
+    """Action and resource of whatever else the same call needed, and had."""
+
+
+def together(grounds: Iterable[Grounds]) -> Grounds:
+    """The grounds of a call that needs several permissions and has them all: the first, and the others beside it."""
+    found = [each for each in grounds if each.action]
+    if len(found) < 2:  # noqa: PLR2004
+        return found[0] if found else Grounds()
+    needs = dict.fromkeys(need for each in found for need in ((each.action, each.resource), *each.also))
+    (action, resource), *also = needs
+    because = tuple(dict.fromkeys(cause for each in found for cause in each.because))
+    return Grounds(action, resource, because, tuple(also))
 
 
 # --- what happens to an upstream's answer -------------------------------------------------------------------------

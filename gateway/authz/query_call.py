@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.authz.capabilities import Mode
-from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream
+from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream, together
 from gateway.authz.proven import Unproven, proven
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
@@ -38,8 +38,10 @@ def plan_query(call: Call, principal: Principal, rules: Rules) -> Plan:
     body = _body(call.body)
     if isinstance(body, Refusal):
         return Deny(body, grounds)
-    if refusal := parameters_refused(texts(body), principal.policy):
-        return Deny(refusal, grounds)
+    parameters = parameters_granted(texts(body), principal.policy)
+    if isinstance(parameters, Refusal):
+        return Deny(parameters, grounds)
+    grounds = together((grounds, *parameters))
     match verdict:
         case Allowed():
             return Forward(Upstream.J1QL, call.method, "", "", call.body, Pass(), grounds)
@@ -65,11 +67,12 @@ _PARAMETER = re.compile(r"\$\{([^}]*)\}?")
 _PLAIN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)\s*", re.ASCII)
 
 
-def parameters_refused(written: Iterable[str], policy: Policy) -> Refusal | None:
+def parameters_granted(written: Iterable[str], policy: Policy) -> list[Grounds] | Refusal:
     """`${param.x}` prints or compares an account's secret, so it needs the permission that reads it.
 
     What is written in any other way than `${name}` is not certain to be a caller's variable, and needs them all.
     """
+    granted = []
     for text in written:
         for match in _PARAMETER.finditer(text):
             plain = _PLAIN.fullmatch(match[1])
@@ -78,9 +81,11 @@ def parameters_refused(written: Iterable[str], policy: Policy) -> Refusal | None
             if head.lower() != "param":
                 continue
             resource = f"parameter:{parameter}" if parameter else ANY
-            if not isinstance(decide(policy, GET_PARAMETER, resource), Allowed):
+            verdict = decide(policy, GET_PARAMETER, resource)
+            if not isinstance(verdict, Allowed):
                 return Refusal(Reason.NOT_ALLOWED, f"this key may not {GET_PARAMETER} on {resource}")
-    return None
+            granted.append(Grounds(GET_PARAMETER, resource, verdict.because))
+    return granted
 
 
 def texts(value: object) -> Iterator[str]:

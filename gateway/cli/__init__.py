@@ -3,68 +3,43 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import click
 
-from gateway import __version__, sandbox
-from gateway.app import serving
-from gateway.cli.common import config, run, settings_of, stop_requested
-from gateway.cli.demo import demo
-from gateway.cli.explaining import explain_command, replay
-from gateway.cli.keeping import audit, migrate
-from gateway.cli.operating import init, integrations, keys, users
-from gateway.settings import Settings, effective, table
+from gateway import __version__
+from gateway.cli.lazily import LazyGroup
+
+_COMMANDS = {
+    "audit": ("gateway.cli.keeping:audit", "The audit trail."),
+    "check": ("gateway.cli.checking:check", "Validate the settings, and print them as they take effect."),
+    "demo": ("gateway.cli.demo:demo", "Start a gateway in front of a small sandbox platform, with keys to try."),
+    "explain": ("gateway.cli.explaining:explain_command", "The decision on POST /j1ql."),
+    "groups": ("gateway.cli.groups:groups", "Users with rights in common."),
+    "init": ("gateway.cli.operating:init", "Make the store, the first organization and its administrator."),
+    "integrations": (
+        "gateway.cli.operating:integrations",
+        "Integration instances, which integration keys are bound to.",
+    ),
+    "keys": ("gateway.cli.keys:keys", "API keys: create, list, replace, revoke, import."),
+    "migrate": ("gateway.cli.keeping:migrate", "Raise the database to this gateway's version."),
+    "organizations": ("gateway.cli.operating:organizations", "Organizations, and how long their keys may live."),
+    "projects": ("gateway.cli.operating:projects", "Projects and their roles, as configured."),
+    "replay": ("gateway.cli.explaining:replay", "Which calls of a decision log would be decided otherwise."),
+    "sandbox": ("gateway.cli.running:run_sandbox", "Serve the sandbox upstreams alone."),
+    "serve": ("gateway.cli.running:serve", "Serve until SIGTERM or SIGINT."),
+    "unused": ("gateway.cli.unused:unused", "What keys may do and never did, from a decision log."),
+    "users": ("gateway.cli.people:users", "People."),
+}
+"""By name: where a command is, and its line in the help. What it imports is imported when it is called."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    table=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="gateway")
 def main() -> None:
     """An authorizing API gateway for a JupiterOne-like graph platform."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # the commands tell what was migrated
-
-
-@main.command()
-@config
-@click.option("--markdown", is_flag=True, help="Print the table of all settings instead.")
-def check(config: Path | None, *, markdown: bool) -> None:
-    """Validate the settings, and print them as they take effect, secrets masked."""
-    click.echo(table() if markdown else effective(settings_of(config)))
-
-
-@main.command()
-@config
-def serve(config: Path | None) -> None:
-    """Serve until SIGTERM or SIGINT; then let the calls under way end."""
-    run(_serve(settings_of(config)))
-
-
-async def _serve(settings: Settings) -> None:
-    stop = stop_requested()
-    async with serving(settings) as gateway:
-        click.echo(f"serving: data {gateway.data}  admin {gateway.admin}  ops {gateway.ops}", err=True)
-        await stop.wait()
-        click.echo("stopping: calls under way may end", err=True)
-
-
-@main.command("sandbox")
-@click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port on the loopback; 0 takes a free one.")
-def run_sandbox(port: int) -> None:
-    """Serve the sandbox upstreams alone: a small graph that speaks J1QL."""
-    run(_sandbox(port))
-
-
-async def _sandbox(port: int) -> None:
-    stop = stop_requested()
-    try:
-        async with sandbox.running(sandbox.Options(port=port)) as running:
-            account, credential = running.options.account, running.options.credential
-            click.echo(f"sandbox: {running.url}  account {account}  credential {credential}", err=True)
-            await stop.wait()
-    except OSError as fault:
-        raise click.ClickException(f"port {port} cannot be had: {fault.strerror}") from None
-
-
-for command in (demo, init, keys, users, integrations, migrate, audit, explain_command, replay):
-    main.add_command(command)

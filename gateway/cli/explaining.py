@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import click
 
 from gateway.authz import Explanation, Mode, Rules, explain
-from gateway.http1 import Reason
+from gateway.cli.decision_log import by_policy, log_option, records
 from gateway.policy import (
     ANY,
     READ_GRAPH,
@@ -66,9 +66,7 @@ def explain_command(policy: TextIO, query: str | None, variables: str, mode: str
 
 @click.command("replay")
 @policy_option
-@click.option(
-    "--log", "log", type=click.File(encoding="utf-8", errors="replace"), required=True, help="A decision log."
-)
+@log_option
 @click.option("--key", help="Only the calls of this key.")
 @mode_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -79,7 +77,7 @@ def replay(policy: TextIO, log: TextIO, key: str | None, mode: str, *, as_json: 
     those about keys, are left out.
     """
     read, rules = _policy(policy), Rules(mode=Mode(mode))
-    calls = [call for record in _records(log) if key is None or record.get("key") == key for call in _calls(record)]
+    calls = [call for record in records(log) if key is None or record.get("key") == key for call in _calls(record)]
     decided = [(call, _was(call), _would(call, read, rules)) for call in calls]
     changed = [(record, was, would) for record, was, would in decided if was != would.decision]
     if as_json:
@@ -112,31 +110,12 @@ def _variables(text: str) -> dict[str, Any]:
     return variables
 
 
-def _records(log: TextIO) -> list[dict[str, Any]]:
-    records = []
-    for number, line in enumerate(log, 1):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            raise click.ClickException(f"{log.name}, line {number}: not a record of a decision log") from None
-        if not isinstance(record, dict):
-            raise click.ClickException(f"{log.name}, line {number}: not a record of a decision log")
-        records.append(record)
-    return records
-
-
-_BY_POLICY = frozenset({Reason.NOT_ALLOWED, Reason.QUERYV1_NEEDS_J1QL})
-
-
 def _calls(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a policy decided in a record: itself, or the elements of a batch.
+    """What a policy decided in a record.
 
     A refusal for another reason, such as a query that cannot be narrowed, can only be judged with its query.
     """
-    for call in record.get("elements") or [record]:
-        refused = call.get("outcome") == "refused" and call.get("reason") not in _BY_POLICY
-        if call.get("action") and (not refused or _query(record) is not None):
-            yield {name: value for name, value in record.items() if name != "elements"} | call
+    return by_policy(record, others=_query(record) is not None)
 
 
 def _was(record: dict[str, Any]) -> str:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TextIO
 
 import click
 
-from gateway.app import opened_control, options
-from gateway.cli.common import config, run, settings_of
+from gateway.app import Control, opened_control, options
+from gateway.cli.checking import config, settings_of
+from gateway.cli.common import (
+    OPERATOR,
+    PAGE,
+    control,
+    date,
+    json_option,
+    run,
+    tell,
+)
 from gateway.stores import Head, Verdict, migrate_store
+from gateway.stores.base import AuditEvent
 
 
 @click.command()
@@ -54,6 +65,44 @@ def verify(config: Path | None, heads: TextIO | None) -> None:
     faults = [f"{_chain(verdict.head)}: {verdict.fault}" for verdict in verdicts if verdict.fault is not None]
     if faults:
         raise click.ClickException("the audit trail is not what was written\n" + "\n".join(faults))
+
+
+@audit.command("list")
+@config
+@click.option("--organization", metavar="ID", help="Events of one organization.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="How many of the newest.")
+@json_option
+def list_events(config: Path | None, organization: str | None, limit: int, *, as_json: bool) -> None:
+    """Who did what, newest first."""
+
+    async def work(control: Control) -> None:
+        async for event in _newest(control, organization, limit):
+            members = {
+                "number": event.number,
+                "at": event.at,
+                "actor": event.actor,
+                "organization": event.organization,
+                "event": event.event,
+                "subject": event.subject,
+                "details": dict(event.details),
+            }
+            details = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in event.details)
+            columns = (date(event.at), event.organization or "-", event.actor, event.event, event.subject, details)
+            tell(members, as_json=as_json, columns=columns)
+
+    control(config, work)
+
+
+async def _newest(control: Control, organization: str | None, limit: int) -> AsyncIterator[AuditEvent]:
+    before = None
+    while limit > 0:
+        size = min(limit, PAGE)
+        page = await control.desk.trail.read(OPERATOR, limit=size, before=before, organization=organization)
+        for event in page:
+            yield event
+        if len(page) < size:
+            return
+        before, limit = page[-1].number, limit - size
 
 
 def _line(head: Head) -> str:

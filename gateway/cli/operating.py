@@ -1,26 +1,29 @@
-"""What the operator of an installation does from the command line: first start, users, integration instances, keys."""
+"""An installation from the command line: its first start, organizations, integration instances, projects."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 import click
 
-from gateway.app import REAL_WORLD, Control, opened_control, options
-from gateway.cli.common import config, run, settings_of
-from gateway.control import Issued, NewKey, NewUser, OneTimeLogin
-from gateway.keys import Key, Operator, Role, expired
+from gateway.app import Control, opened_control, options
+from gateway.cli.checking import config, settings_of
+from gateway.cli.common import (
+    OPERATOR,
+    confirmed,
+    control,
+    date,
+    home,
+    json_option,
+    organization_option,
+    run,
+    tell,
+    yes_option,
+)
+from gateway.control import OneTimeLogin
+from gateway.keys import Project
 from gateway.settings import Settings
 from gateway.stores import IntegrationInstance, Organization, make_store
-
-OPERATOR = Operator()
-
-_organization = click.option("--organization", metavar="ID", help="Needed where there are several organizations.")
-_yes = click.option("--yes", is_flag=True, help="Do not ask.")
-
 
 # --- the first start ----------------------------------------------------------------------------------------------
 
@@ -39,59 +42,68 @@ def init(config: Path | None, organization: str, name: str | None, email: str) -
 async def _init(settings: Settings, organization: Organization, email: str) -> None:
     await make_store(options.store(settings))
     async with opened_control(settings) as control:
-        _tell_login(settings, await control.logins.found(organization, email))
-    if organization.id not in settings.organizations:
-        click.echo(
-            f"[organizations.{organization.id}.upstream] is not in the settings yet: it has no upstream", err=True
-        )
+        tell_login(settings, await control.logins.found(organization, email))
+    _tell_unbound(settings, organization.id)
 
 
-def _tell_login(settings: Settings, login: OneTimeLogin) -> None:
+def tell_login(settings: Settings, login: OneTimeLogin) -> None:
     """The link alone goes to standard output; its code is in the fragment, which browsers send to nobody."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.admin.host, settings.admin.host)  # noqa: S104
-    click.echo(f"works once, until {_date(login.expires_at)}, while `gateway serve` runs:", err=True)
+    click.echo(f"works once, until {date(login.expires_at)}, while `gateway serve` runs:", err=True)
     click.echo(f"http://{host}:{settings.admin.port}/login#{login.code}")
 
 
-# --- users and integration instances ------------------------------------------------------------------------------
+def _tell_unbound(settings: Settings, organization: str) -> None:
+    if organization not in settings.organizations:
+        click.echo(f"[organizations.{organization}.upstream] is not in the settings yet: it has no upstream", err=True)
+
+
+# --- organizations ------------------------------------------------------------------------------------------------
 
 
 @click.group()
-def users() -> None:
-    """People."""
+def organizations() -> None:
+    """Organizations, and how long their keys may live."""
 
 
-@users.command("add")
+@organizations.command("add")
 @config
-@_organization
-@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.USER.value, show_default=True)
-@click.argument("email")
-def add_user(config: Path | None, organization: str | None, role: str, email: str) -> None:
-    """Add a user; prints a login link that works once."""
-    settings = settings_of(config)
-
-    async def work() -> OneTimeLogin:
-        async with opened_control(settings) as control:
-            home = await _home(control, organization)
-            await control.people.add_user(OPERATOR, NewUser(email, Role(role)), organization=home)
-            return await control.logins.create_login(email, home)
-
-    _tell_login(settings, run(work()))
+@click.option("--name", help="For people; the id unless given.")
+@click.argument("organization")
+def add_organization(config: Path | None, name: str | None, organization: str) -> None:
+    """Add an organization: the account of its clients."""
+    added = Organization(organization, name or organization)
+    control(config, lambda control: control.organizations.add_organization(OPERATOR, added))
+    _tell_unbound(settings_of(config), organization)
 
 
-@users.command("login")
+@organizations.command("list")
 @config
-@_organization
-@click.argument("email")
-def login(config: Path | None, organization: str | None, email: str) -> None:
-    """Print a new login link for a user."""
-    settings = settings_of(config)
+@json_option
+def list_organizations(config: Path | None, *, as_json: bool) -> None:
+    """List the organizations."""
+    for each in control(config, lambda control: control.organizations.list_organizations(OPERATOR)):
+        members = {"id": each.id, "name": each.name, "maxKeyDays": each.max_key_days}
+        longest = "" if each.max_key_days is None else f"keys live up to {each.max_key_days} days"
+        tell(members, as_json=as_json, columns=(each.id, each.name, longest))
 
-    async def work() -> OneTimeLogin:
-        async with opened_control(settings) as control:
-            return await control.logins.create_login(email, await _home(control, organization))
 
-    _tell_login(settings, run(work()))
+@organizations.command("max-key-days")
+@config
+@yes_option
+@click.argument("organization")
+@click.argument("days")
+def max_key_days(config: Path | None, organization: str, days: str, *, yes: bool) -> None:
+    """Limit the life of an organization's keys to DAYS, also of those that are there; `none` takes the limit away."""
+    if days != "none" and not days.isdecimal():
+        raise click.BadParameter("DAYS is a number of days, or `none`")
+    wanted = None if days == "none" else int(days)
+    if wanted is not None:
+        confirmed(f"Keys of {organization} that are older than {wanted} days stop working at once. Go on?", yes=yes)
+    control(config, lambda control: control.organizations.set_max_key_days(OPERATOR, organization, wanted))
+
+
+# --- integration instances ----------------------------------------------------------------------------------------
 
 
 @click.group()
@@ -101,154 +113,68 @@ def integrations() -> None:
 
 @integrations.command("add")
 @config
-@_organization
+@organization_option
 @click.option("--name", help="For people; the id unless given.")
 @click.argument("instance")
 def add_integration(config: Path | None, organization: str | None, name: str | None, instance: str) -> None:
     """Make an integration instance of the platform known, by its id there."""
-    settings = settings_of(config)
 
-    async def work() -> None:
-        async with opened_control(settings) as control:
-            home = await _home(control, organization)
-            added = IntegrationInstance(instance, home, name or instance)
-            await control.organizations.add_integration_instance(OPERATOR, added)
+    async def work(control: Control) -> None:
+        where = await home(control, organization)
+        added = IntegrationInstance(instance, where, name or instance)
+        await control.organizations.add_integration_instance(OPERATOR, added)
 
-    run(work())
+    control(config, work)
 
 
-# --- keys ---------------------------------------------------------------------------------------------------------
+@integrations.command("list")
+@config
+@organization_option
+@json_option
+def list_integrations(config: Path | None, organization: str | None, *, as_json: bool) -> None:
+    """List the integration instances of an organization."""
+
+    async def work(control: Control) -> tuple[IntegrationInstance, ...]:
+        return await control.store.registry.integration_instances(await home(control, organization))
+
+    for each in control(config, work):
+        members = {"id": each.id, "organization": each.organization, "name": each.name}
+        tell(members, as_json=as_json, columns=(each.id, each.organization, each.name))
+
+
+@integrations.command("delete")
+@config
+@yes_option
+@click.argument("instance")
+def delete_integration(config: Path | None, instance: str, *, yes: bool) -> None:
+    """Delete an integration instance for ever, and revoke its keys."""
+    confirmed(f"Delete the instance {instance} for ever, and revoke its keys?", yes=yes)
+    count = control(config, lambda control: control.organizations.delete_integration_instance(OPERATOR, instance))
+    click.echo(f"deleted {instance}, revoked {count} keys", err=True)
+
+
+# --- projects -----------------------------------------------------------------------------------------------------
 
 
 @click.group()
-def keys() -> None:
-    """API keys: create, list, revoke."""
+def projects() -> None:
+    """Projects and their roles, as configured."""
 
 
-@keys.command("create")
+@projects.command("list")
 @config
-@_organization
-@click.option("--name", required=True)
-@click.option(
-    "--policy",
-    type=click.File("r", "utf-8"),
-    help="An account key, limited by this policy; `-` reads it from standard input.",
-)
-@click.option("--integration-instance", metavar="ID", help="An integration key for this instance.")
-@click.option("--user", metavar="EMAIL", help="A user key: it can do what its user can.")
-@click.option("--category", help="A word for listings; account keys only.")
-@click.option("--days", type=int, help="Days until it expires.")
-def create_key(  # noqa: PLR0913, PLR0917 (the options of the command)
-    config: Path | None,
-    organization: str | None,
-    name: str,
-    policy: TextIO | None,
-    integration_instance: str | None,
-    user: str | None,
-    category: str | None,
-    days: int | None,
-) -> None:
-    """Create a key. Its secret is printed to standard output once, and never again."""
-    if [policy, integration_instance, user].count(None) != 2:  # noqa: PLR2004
-        raise click.UsageError("say one of --policy, --integration-instance and --user: it decides what the key may do")
-    settings = settings_of(config)
-    wanted = NewKey(name=name, days=days, category=category, policy=policy.read() if policy else None)
-
-    async def work() -> Issued:
-        async with opened_control(settings) as control:
-            home = await _home(control, organization)
-            if integration_instance is not None:
-                return await control.tokens.create_integration_key(OPERATOR, wanted, instance=integration_instance)
-            if user is not None:
-                owner = await control.store.registry.user_identity(user, home)
-                return await control.tokens.create_user_key(OPERATOR, wanted, owner=owner)
-            return await control.tokens.create_account_key(OPERATOR, wanted, organization=home)
-
-    issued = run(work())
-    click.echo(f"key {issued.key.id}, {_end(issued.key)}; its secret, shown once:", err=True)
-    click.echo(issued.secret)
+@json_option
+def list_projects(config: Path | None, *, as_json: bool) -> None:
+    """List the projects of the settings, with their roles and what a membership must give."""
+    for _, each in sorted(options.projects(settings_of(config)).items()):
+        members = {"slug": each.slug, "organization": each.organization, "name": each.name, "roles": _roles(each)}
+        roles = (f"{role}({', '.join(names)})" if names else role for role, names in _roles(each).items())
+        tell(members, as_json=as_json, columns=(each.slug, each.organization, each.name, " ".join(roles)))
 
 
-@keys.command("list")
-@config
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def list_keys(config: Path | None, *, as_json: bool) -> None:
-    """List the keys, oldest first; the secrets are nowhere."""
-    settings = settings_of(config)
-
-    async def work() -> tuple[Key, ...]:
-        async with opened_control(settings) as control:
-            return await control.tokens.list_keys(OPERATOR, limit=1000)
-
-    for key in run(work()):
-        click.echo(json.dumps(_members(key)) if as_json else _line(key))
-
-
-@keys.command("revoke")
-@config
-@_yes
-@click.argument("key_id")
-def revoke_key(config: Path | None, key_id: str, *, yes: bool) -> None:
-    """Revoke a key for ever: its next call is refused."""
-    settings = settings_of(config)
-    if not yes:
-        key = run(_find(settings, key_id))
-        click.echo(_line(key) if key else f"no key {key_id}", err=True)
-        click.confirm("Revoke it for ever?", abort=True, err=True)
-
-    async def work() -> Key:
-        async with opened_control(settings) as control:
-            return await control.tokens.revoke_key(OPERATOR, key_id)
-
-    click.echo(f"revoked {run(work()).id}", err=True)
-
-
-async def _find(settings: Settings, key_id: str) -> Key | None:
-    async with opened_control(settings) as control:
-        return await control.store.registry.key(key_id)
-
-
-async def _home(control: Control, named: str | None) -> str:
-    """The organization that was named, or the only one."""
-    if named is not None:
-        return named
-    known = await control.store.registry.organizations()
-    if len(known) != 1:
-        raise click.UsageError("say --organization: there are " + (", ".join(one.id for one in known) or "none yet"))
-    return known[0].id
-
-
-def _members(key: Key) -> dict[str, object]:
+def _roles(project: Project) -> dict[str, list[str]]:
+    """The roles, each with the variables that a membership can set."""
     return {
-        "id": key.id,
-        "kind": key.identity.kind,
-        "organization": key.identity.organization,
-        "name": key.name,
-        "category": key.category,
-        "start": key.start,
-        "state": _state(key),
-        "createdAt": key.created_at,
-        "expiresAt": key.expires_at,
-        "revokedAt": key.revoked_at,
+        name: [variable for variable, each in role.variables.items() if each.predefined is None]
+        for name, role in project.roles.items()
     }
-
-
-def _line(key: Key) -> str:
-    identity = key.identity
-    return "  ".join(
-        (key.id, f"{key.start}…", f"{identity.kind:11}", identity.organization, f"{_state(key):7}", _end(key), key.name)
-    )
-
-
-def _state(key: Key) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    return "expired" if expired(key.expires_at, REAL_WORLD.now()) else "live"
-
-
-def _end(key: Key) -> str:
-    return "without an end" if key.expires_at is None else f"until {_date(key.expires_at)}"
-
-
-def _date(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

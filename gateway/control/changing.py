@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
 from gateway.keys import Actor, Operator, Projects, expired, principal
-from gateway.stores.base import Change, Registry
+from gateway.stores.base import Change
+
+
+class Changing(Protocol):
+    """What makes changes, such as a registry."""
+
+    def change(self) -> AbstractAsyncContextManager[Change]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """A change that somebody else ends: what is done in it is kept or lost with all the rest of it."""
+
+    joined: Change
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[Change]:
+        yield self.joined
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """`now` is milliseconds since the epoch."""
 
-    registry: Registry
+    registry: Changing
     projects: Projects
     now: Callable[[], int]
 
@@ -25,6 +43,10 @@ class Changes:
         """One change, and the actor with the rights of this moment. Rejects one whose key has ended meanwhile."""
         async with self.registry.change() as change:
             yield change, await self._current(change, actor)
+
+    def within(self, change: Change) -> Changes:
+        """Changes that are all a part of one that is under way."""
+        return replace(self, registry=_Joined(change))
 
     async def _current(self, change: Change, actor: Actor) -> Actor:
         if isinstance(actor, Operator):

@@ -6,6 +6,7 @@ one audit event. Every use case may raise Rejection (nothing was changed) and St
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ from gateway.keys import (
     acceptable_digest,
     digest,
     expired,
+    expires_soon,
     expiry,
     expiry_at,
     is_session,
@@ -64,6 +66,8 @@ class TokenOptions:
     """Of a key's name and category: they stand in listings and in every line of the decision log."""
     max_overlap_hours: int = 168
     """How long a key may live on beside the one that replaces it: a week is enough to reach every place it is in."""
+    warn_days: int = 14
+    """How long before its end a key is said to expire soon: two weeks are enough to plan its replacement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,12 @@ class Tokens:
         self._mint = Mint(now, randomness, plain=options.plain_secrets)
         self._changes = Changes(registry, options.projects, now)
         self._granting = Granting(options.projects, options.policy, options.switches)
+
+    def within(self, change: Change) -> Tokens:
+        """The same use cases as a part of a change that is under way: what they do is kept or lost with it."""
+        joined = copy.copy(self)
+        joined._changes = self._changes.within(change)  # noqa: SLF001 (its own)
+        return joined
 
     # --- creating
 
@@ -335,6 +345,10 @@ class Tokens:
         if key is None or is_session(key) or not may_see(actor, key, self._switches):
             raise Rejection(Reason.UNKNOWN_KEY, "no key of this id is yours to see; contact a platform administrator")
         return key
+
+    def expires_soon(self, key: Key) -> bool:
+        """Whether listings warn of a key: it works now, and ends within `warn_days`."""
+        return key.revoked_at is None and expires_soon(key.expires_at, self._mint.now(), self._options.warn_days)
 
     async def last_uses(self, keys: Iterable[Key]) -> dict[str, KeyUse]:
         """When keys were last used, by key; what was never used is not in it."""

@@ -1,7 +1,16 @@
 """Identities, keys, roles: token format and digest, and who may create, see and revoke what."""
 
 from gateway.keys.authority import policy_of, principal
-from gateway.keys.lifetimes import Lifetimes, effective, expired, expiry, expiry_at, renewed, shortened
+from gateway.keys.lifetimes import (
+    Lifetimes,
+    effective,
+    expired,
+    expires_soon,
+    expiry,
+    expiry_at,
+    renewed,
+    shortened,
+)
 from gateway.keys.matrix import MATRIX, Operation, Reach, Standing
 from gateway.keys.model import (
     DAY,
@@ -110,6 +119,7 @@ __all__ = [
     "digest",
     "effective",
     "expired",
+    "expires_soon",
     "expiry",
     "expiry_at",
     "extents",

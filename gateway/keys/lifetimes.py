@@ -69,6 +69,11 @@ def effective(created_at: int, expires_at: int | None, organization_days: int | 
     return longest if expires_at is None else min(expires_at, longest)
 
 
+def expires_soon(expires_at: int | None, now: int, days: int) -> bool:
+    """Whether a key that works now ends within so many days; one that has ended is not about to."""
+    return expires_at is not None and now < expires_at <= now + days * DAY
+
+
 def expired(expires_at: int | None, now: int) -> bool:
     """Whether the end has come; at `expires_at` itself it has."""
     return expires_at is not None and now >= expires_at

@@ -19,6 +19,7 @@ from gateway.policy.model import (
 )
 from gateway.policy.parse import DEFAULT_OPTIONS, METADATA, UNLIMITED, PolicyError, PolicyOptions, parse
 from gateway.policy.supported import ACTIONS, RESOURCE_TYPES, is_verb
+from gateway.policy.tighten import Calls, Unused, permissions, tightened, unused
 
 __all__ = [
     "ACTIONS",
@@ -30,6 +31,7 @@ __all__ = [
     "RESOURCE_TYPES",
     "UNLIMITED",
     "Allowed",
+    "Calls",
     "Condition",
     "Effect",
     "Narrowed",
@@ -39,6 +41,7 @@ __all__ = [
     "Predicate",
     "Refused",
     "Statement",
+    "Unused",
     "Verdict",
     "covers",
     "decide",
@@ -47,4 +50,7 @@ __all__ = [
     "is_verb",
     "lint",
     "parse",
+    "permissions",
+    "tightened",
+    "unused",
 ]

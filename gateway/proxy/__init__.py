@@ -11,6 +11,7 @@ from gateway.proxy.pages import PageOptions, Pages
 from gateway.proxy.seals import Seals
 from gateway.proxy.server import Listener, ListenerOptions, listening
 from gateway.proxy.upstream import UpstreamOptions, Upstreams, reachable
+from gateway.proxy.uses import Uses, UseWriter
 
 __all__ = [
     "Binding",
@@ -33,6 +34,8 @@ __all__ = [
     "Seals",
     "UpstreamOptions",
     "Upstreams",
+    "UseWriter",
+    "Uses",
     "listening",
     "reachable",
 ]

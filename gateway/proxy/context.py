@@ -18,6 +18,7 @@ from gateway.proxy.jobs import Jobs
 from gateway.proxy.line import Binding, Line
 from gateway.proxy.pages import Pages
 from gateway.proxy.trace import Trace
+from gateway.proxy.uses import Uses
 from gateway.proxy.wire import Incoming, Sender, Stop
 from gateway.stores.base import Resolver
 
@@ -91,6 +92,7 @@ class Deps:
     new_id: Callable[[], str]
     documents: Mapping[str, Any] = field(default_factory=dict)
     """JSON values by path, for anybody who gets them: no key is asked for."""
+    uses: Uses = field(default_factory=Uses)
 
 
 _UNBOUND = Refusal(Reason.UPSTREAM_UNREACHABLE, "no service is bound to this key's account")

@@ -57,6 +57,7 @@ def record(trace: Trace, *, now: int, options: DecisionOptions) -> dict[str, Any
         "action": trace.grounds.action,
         "resource": trace.grounds.resource,
         "statements": list(trace.grounds.because),
+        "also": list(trace.grounds.also),
         "relationships": trace.mode,
         "elements": [_element(element) for element in trace.elements],
         "ms": round(trace.elapsed() * 1000, 3),
@@ -75,6 +76,7 @@ def _element(element: Element) -> dict[str, Any]:
         "action": grounds.action,
         "resource": grounds.resource,
         "statements": list(grounds.because),
+        "also": list(grounds.also),
     }
     return {name: value for name, value in members.items() if value not in (None, "", [])}
 

@@ -59,8 +59,10 @@ class Handler:
 
     def _note(self, trace: Trace) -> None:
         ending = Ending(trace.method, trace.status, trace.outcome, trace.reason)
+        now = self._deps.now()
         self._deps.metrics.ended(trace.route, ending, trace.elapsed())
-        self._deps.log.write(trace, self._deps.now())
+        self._deps.uses.note(trace, now)
+        self._deps.log.write(trace, now)
 
 
 async def _serve(context: Context) -> None:

@@ -233,6 +233,10 @@ class Keys(Section):
     """Hours until a login session ends."""
     overlap_hours: Count = 168
     """The longest that a key may live on beside the one that replaces it."""
+    warn_days: Count = 14
+    """Days before its end from which on listings and a metric say that a key expires soon."""
+    last_used_seconds: Seconds = 30.0
+    """Seconds between two rounds in which the last uses of keys are written down; no call waits for it."""
     organization_keys_manage: bool = False
     """Whether an organization's key manages the keys of its organization, those of users apart."""
     user_keys_reach_all: bool = True

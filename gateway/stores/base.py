@@ -346,6 +346,10 @@ class Registry(Protocol):
         """Writes down the last uses of keys; an older time never replaces a newer one. No change: nobody is told."""
         ...
 
+    async def count_expiring(self, now: int, until: int) -> int:
+        """Live keys, sessions apart, that end after `now` and not after `until`; counting stops at some thousands."""
+        ...
+
     async def organizations(self) -> tuple[Organization, ...]:
         """All organizations by id."""
         ...

@@ -35,7 +35,7 @@ from gateway.stores.faults import faults_named
 from gateway.stores.journal import Record
 from gateway.stores.options import StoreOptions
 from gateway.stores.sql_change import SqlChange
-from gateway.stores.sql_keys import page_of_keys
+from gateway.stores.sql_keys import COUNTED, expiring, page_of_keys
 from gateway.stores.tables import (
     audit_chains,
     audit_events,
@@ -107,6 +107,11 @@ class SqlRegistry:
     async def note_uses(self, uses: Mapping[str, KeyUse]) -> None:
         async with self.change() as change:
             await change.note_uses(uses)
+
+    async def count_expiring(self, now: int, until: int) -> int:
+        found = await self._all(expiring(now, until))
+        counts: list[int] = [row.ending for row in found]
+        return min(COUNTED, sum(counts))
 
     async def organizations(self) -> tuple[Organization, ...]:
         found = await self._all(select(organizations).order_by(organizations.c.id))

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, exists, select, tuple_, union
+from sqlalchemy import BigInteger, CompoundSelect, Select, cast, exists, func, or_, select, tuple_, union, union_all
 
-from gateway.keys import SESSION, Extent, Kind
+from gateway.keys import DAY, SESSION, Extent, Kind
 from gateway.stores import rows
 from gateway.stores.base import KeyQuery
-from gateway.stores.tables import identities, keys, memberships
+from gateway.stores.tables import identities, keys, memberships, organizations
+
+COUNTED = 10_000
+"""Nobody does anything else about more keys, and a count costs by what it finds."""
 
 
 def page_of_keys(query: KeyQuery) -> Select[Any] | None:
@@ -24,6 +27,24 @@ def page_of_keys(query: KeyQuery) -> Select[Any] | None:
     chosen = union(*(select(part.subquery()) for part in parts)).subquery()
     page = select(chosen.c.id).order_by(chosen.c.created_at, chosen.c.id).limit(query.limit)
     return rows.KEYS.where(keys.c.id.in_(page)).order_by(keys.c.created_at, keys.c.id)
+
+
+def expiring(now: int, until: int) -> CompoundSelect[Any]:
+    """Two counts of keys that end after `now` and not after `until`: by their own end, by an organization's maximum.
+
+    Each is read from an index, and stops at COUNTED: what it costs is what it finds.
+    """
+    longest = cast(organizations.c.max_key_days, BigInteger) * DAY
+    live = select(keys.c.id).where(keys.c.revoked_at.is_(None), keys.c.category.is_distinct_from(SESSION))
+    own = live.select_from(keys.outerjoin(organizations, keys.c.organization_id == organizations.c.id))
+    own = own.where(keys.c.expires_at > now, keys.c.expires_at <= until)
+    own = own.where(or_(organizations.c.max_key_days.is_(None), keys.c.created_at > now - longest))
+    capped = live.select_from(organizations.join(keys, keys.c.organization_id == organizations.c.id))
+    capped = capped.where(organizations.c.max_key_days.is_not(None), keys.c.kind.in_([kind.value for kind in Kind]))
+    capped = capped.where(keys.c.created_at > now - longest, keys.c.created_at <= until - longest)
+    capped = capped.where(or_(keys.c.expires_at.is_(None), keys.c.expires_at > until))
+    parts = (part.limit(COUNTED).subquery() for part in (own, capped))
+    return union_all(*(select(func.count().label("ending")).select_from(part) for part in parts))
 
 
 def _part(query: KeyQuery, kind: Kind, extent: Extent) -> Select[Any]:

@@ -170,6 +170,7 @@ keys = Table(
     CheckConstraint("id <> identity_id", name="id"),
     Index(None, "kind", "organization_id", "created_at", "id"),
     Index(None, "kind", "created_at", "id"),
+    Index(None, "expires_at"),
 )
 
 # Beside `keys`, because it is written all the time and is of no concern to the resolvers.

@@ -123,12 +123,12 @@ def test_a_policy_that_is_refused_names_the_path_to_its_fault(operate, tmp_path)
 
 def test_a_user_key_and_an_integration_key_are_created(operate):
     assert operate("keys", "create", "--name", "a", "--user", "ADMIN@example.com").stdout.startswith("gwu_")
-    unknown = operate("keys", "create", "--name", "i", "--integration-instance", "jira-1")
+    unknown = operate("keys", "create", "--name", "i", "--integration-instance", "jira-1", "--yes")
     assert (unknown.exit_code, "no integration instance" in unknown.stderr) == (1, True)
     assert operate("integrations", "add", "jira-1").exit_code == 0
     again = operate("integrations", "add", "jira-1")
     assert (again.exit_code, "already" in again.stderr) == (1, True)
-    made = operate("keys", "create", "--name", "i", "--integration-instance", "jira-1")
+    made = operate("keys", "create", "--name", "i", "--integration-instance", "jira-1", "--yes")
     assert made.stdout.startswith("gwi_")
     assert "without an end" in made.stderr
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 from gateway.cli import main
@@ -30,8 +31,9 @@ def test_every_reason_is_explained_with_its_status():
 
 
 def test_every_command_is_named():
-    for name, command in main.commands.items():
-        for inner in getattr(command, "commands", None) or [""]:
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        for inner in getattr(main.get_command(context, name), "commands", None) or [""]:
             assert f"gateway {name} {inner}".strip() in README, (name, inner)
 
 

@@ -113,3 +113,12 @@ def test_a_reader_that_stands_still_costs_records_and_nothing_else():
             log.write(trace(), NOW)
         assert len(dropped) == 3
         go.set()
+
+
+def test_a_call_that_needed_several_permissions_tells_all_of_them():
+    made = trace()
+    made.grounds = Grounds("a:b", "c", ("permissions[0]",), also=(("d:e", "f"),))
+    made.elements = (Element(made.grounds, Outcome.FORWARDED),)
+    told = record(made, now=NOW, options=DecisionOptions())
+    assert (told["action"], told["resource"], told["also"]) == ("a:b", "c", [("d:e", "f")])
+    assert told["elements"][0]["also"] == [("d:e", "f")]

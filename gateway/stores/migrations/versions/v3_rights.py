@@ -135,6 +135,7 @@ def _keys() -> None:
     columns = ["kind", "organization_id", "created_at", "id"]
     op.create_index("ix_keys_kind_organization_id_created_at_id", "keys", columns)
     op.create_index("ix_keys_kind_created_at_id", "keys", ["kind", "created_at", "id"])
+    op.create_index("ix_keys_expires_at", "keys", ["expires_at"])
     op.create_table(
         "key_uses",
         sa.Column("key_id", _text, nullable=False),
