@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,17 @@ def test_narrowing_is_timed_for_each_policy_and_mode(tmp_path):
     head, _, *rows = said.splitlines()
     assert head.startswith("4 queries")
     assert [row[:32].split()[-2:] for row in rows] == [["strict", "2"], ["induced", "3"]] * 2
+
+
+def test_the_control_plane_is_timed_on_a_store_that_grows(tmp_path):
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, LOADTESTS / "keys.py", "--sizes", "1000", "2000", "--rounds", "2", "--only", "SQLite"]
+    run = subprocess.run([*command, "--json", figures], capture_output=True, text=True, timeout=100, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    head, sizes, *rows = run.stdout.splitlines()
+    assert head.startswith("SQLite")
+    assert sizes.split()[:2] == ["1,000", "2,000"]
+    told = json.loads(figures.read_text())["SQLite"]
+    assert [row[:30].strip() for row in rows] == list(told)
+    assert {"create", "find", "list, org admin, middle", "revoke", "rotate"} <= told.keys()
+    assert all(median > 0 for sizes in told.values() for median, _ in sizes.values())

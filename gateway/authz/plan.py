@@ -33,7 +33,7 @@ def plan(call: Call, principal: Principal, facts: Facts, rules: Rules, now: int)
         return Deny(refusal)
     route = route_of(call.path)
     if route is None:
-        return Deny(Refusal(Reason.UNKNOWN_ROUTE, f"there is nothing at {call.path}"))
+        return Deny(Refusal(Reason.UNKNOWN_ROUTE, "there is nothing at this path"))
     if call.method not in route.methods:
         return Deny(Refusal(Reason.METHOD_NOT_ALLOWED, f"{call.path} takes {' or '.join(sorted(route.methods))}"))
     if route.json and call.method == "POST" and not says_json(call):
@@ -58,7 +58,7 @@ def _by_route(call: Call, route: Route, principal: Principal, facts: Facts, rule
         case "tenant" | "account":
             return _plan_face(call, route, rules)
         case _:
-            return Deny(Refusal(Reason.UNKNOWN_ROUTE, f"there is nothing at {call.path}"))
+            return Deny(Refusal(Reason.UNKNOWN_ROUTE, "there is nothing at this path"))
 
 
 def _plan_face(call: Call, route: Route, rules: Rules) -> Plan:

@@ -70,7 +70,8 @@ class Grants:
             given = self._granting.roles(actor, words, Operation.EDIT_GLOBAL_ROLES)
             found = await change.identity(identity) if is_id(identity) else None
             found = existing(found, Reason.UNKNOWN_IDENTITY, "identity")
-            if not ranks(actor, found, self._switches):
+            inside = reaches(actor, Operation.EDIT_GLOBAL_ROLES, found, self._switches)
+            if not inside or not ranks(actor, found, self._switches):
                 raise Rejection(Reason.NOT_ALLOWED, "you cannot change the roles of this identity")
             kept = changed(found.roles, given)
             roles = tuple(sorted(kept))

@@ -276,6 +276,8 @@ class Tokens:
         async with self._changes.by(caller) as (change, actor):
             old = await self._revocable(change, actor, key_id)
             self._refuse_rotation(actor, old)
+            if await change.live_key(old.id) is None:  # the operator may do this for a user who is gone
+                raise Rejection(Reason.INVALID_INPUT, _NOT_LIVE)
             now = self._mint.now()
             lifetimes = await self._lifetimes(change, old.identity)
             end = renewed(now, old.created_at, old.expires_at, lifetimes)
@@ -299,7 +301,7 @@ class Tokens:
             accepted(may_give_roles(actor, old.identity.roles, Operation.CREATE_GLOBAL_KEY, self._switches))
         self._granting.refuse_more_than_own(actor, old.identity)
         if is_session(old) or old.revoked_at is not None or expired(old.expires_at, self._mint.now()):
-            raise Rejection(Reason.INVALID_INPUT, "only a live API key can be replaced")
+            raise Rejection(Reason.INVALID_INPUT, _NOT_LIVE)
 
     async def _revocable(self, change: Change, actor: Actor, key_id: str) -> Key:
         return accepted(revocable(actor, await change.key(key_id) if is_id(key_id) else None, self._switches))
@@ -364,6 +366,7 @@ _PREFIX = {
     Kind.GLOBAL: Prefix.GLOBAL,
 }
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NOT_LIVE = "only a live API key can be replaced"
 _NO_INSTANCE = (
     "no integration instance of this id is yours to manage: a key is made for a configuration of an integration, which "
     "must have one; contact a platform administrator"

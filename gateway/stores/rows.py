@@ -60,7 +60,10 @@ _MEMBERSHIPS = (
     .correlate(identities)
     .scalar_subquery()
 )
-_ROLE: ColumnElement[str | None] = case((users.c.platform_admin, Role.PLATFORM_ADMIN.value), else_=members.c.role)
+# Of a member: whoever was removed from an organization has none there, platform administrators included.
+_ROLE: ColumnElement[str | None] = case(
+    (members.c.role.is_not(None) & users.c.platform_admin, Role.PLATFORM_ADMIN.value), else_=members.c.role
+)
 _IDENTITY = (
     identities.c.id.label("identity_id"),
     identities.c.kind,

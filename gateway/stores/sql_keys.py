@@ -1,14 +1,28 @@
 """Pages of keys: a statement whose cost is that of the page, however many keys there are.
 
 For each kind and extent the next keys are read from an index, as many as a page has; the page is the first of all
-these. No condition is an OR over tables, for which a database would read them whole.
+these. No condition is an OR over tables, for which a database would read them whole. Of a user, of a project and of an
+integration instance all keys are read, which are a part of the others only.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, CompoundSelect, Select, cast, exists, func, or_, select, tuple_, union, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    union,
+    union_all,
+)
 
 from gateway.keys import DAY, SESSION, Extent, Kind
 from gateway.stores import rows
@@ -48,7 +62,8 @@ def expiring(now: int, until: int) -> CompoundSelect[Any]:
 
 
 def _part(query: KeyQuery, kind: Kind, extent: Extent) -> Select[Any]:
-    part = select(keys.c.id, keys.c.created_at).where(keys.c.kind == kind.value)
+    few = (extent.user, extent.project, query.identity, query.instance) != (None,) * 4
+    part = select(keys.c.id, keys.c.created_at).where(_kind(few=few) == kind.value)
     if kind is Kind.USER:
         part = part.where(keys.c.category.is_distinct_from(SESSION))
     if extent.organization is not None:
@@ -59,6 +74,12 @@ def _part(query: KeyQuery, kind: Kind, extent: Extent) -> Select[Any]:
         inside = select(memberships.c.identity_id).where(memberships.c.project == extent.project)
         part = part.where(keys.c.identity_id.in_(inside))
     return _narrowed(part, query).order_by(keys.c.created_at, keys.c.id).limit(query.limit)
+
+
+def _kind(*, few: bool) -> ColumnElement[str]:
+    """The column; where only the keys of a few identities are wanted one that no index is of, so that these keys are
+    looked up and sorted. Without it SQLite, which has no statistics, reads all keys of the kind in their order."""
+    return keys.c.kind.concat("") if few else keys.c.kind
 
 
 def _narrowed(part: Select[Any], query: KeyQuery) -> Select[Any]:
