@@ -19,7 +19,7 @@ from gateway.app.chores import chores
 from gateway.app.control import REAL_WORLD, Control, StartError, World, control_of, opened_control
 from gateway.authz import Face, plan
 from gateway.control import Contember, JupiterOne, Rapid7
-from gateway.control import rapid7_openapi as openapi
+from gateway.control.rapid7 import openapi
 from gateway.metrics import Metrics
 from gateway.proxy import (
     DecisionLog,

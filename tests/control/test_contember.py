@@ -25,8 +25,8 @@ from contember_calls import (
 )
 from gateway import answers
 from gateway.control import Contember, NewKey, TokenOptions
-from gateway.control.contember_resolvers import iso
-from gateway.control.contember_schema import SCHEMA
+from gateway.control.contember.resolvers import iso
+from gateway.control.contember.schema import SCHEMA
 from gateway.control.graphql_execution import DocumentLimits
 from gateway.http1 import Reason, Refusal
 from gateway.keys import Membership, Predefined, Project, ProjectRole, Variable
@@ -164,9 +164,9 @@ async def test_an_answer_is_bounded_by_what_is_selected_of_all_items(platform, t
     for _ in range(5):
         await tenant.create(root, VIEWER)
     wanted = '{ projectBySlug(slug: "my-blog") { apiKeys { id description identity { id } } } }'
-    monkeypatch.setattr("gateway.control.contember_reading._VALUES", 20)
+    monkeypatch.setattr("gateway.control.contember.reading._VALUES", 20)
     assert (await tenant.ask(root, wanted)).status == 200
-    monkeypatch.setattr("gateway.control.contember_reading._VALUES", 19)
+    monkeypatch.setattr("gateway.control.contember.reading._VALUES", 19)
     answer = await tenant.ask(root, wanted)
     assert answer.body["data"] == {"projectBySlug": None}
     assert answer.body["errors"][0]["extensions"]["code"] == "UserInputError"
@@ -175,7 +175,7 @@ async def test_an_answer_is_bounded_by_what_is_selected_of_all_items(platform, t
 async def test_lists_in_lists_cannot_multiply(platform, tenant, root, monkeypatch):
     for _ in range(10):
         await tenant.create(root, VIEWER)
-    monkeypatch.setattr("gateway.control.contember_reading._VALUES", 150)
+    monkeypatch.setattr("gateway.control.contember.reading._VALUES", 150)
     looked_at, knows = [], platform.desk.grants.knows
     monkeypatch.setattr(platform.desk.grants, "knows", lambda *given: looked_at.append(1) or knows(*given))
     below = "members { identity { projects { project { members { identity { id } } } } } }"
@@ -188,14 +188,14 @@ async def test_look_ups_of_one_request_are_bounded(platform, tenant, root, monke
     wanted = " ".join(
         f'a{number}: projectMemberships(projectSlug: "p{number}", identityId: "x") {{ role }}' for number in range(4)
     )
-    monkeypatch.setattr("gateway.control.contember_reading._LOOKUPS", 3)
+    monkeypatch.setattr("gateway.control.contember.reading._LOOKUPS", 3)
     answer = await tenant.ask(root, "{" + wanted + "}")
     assert (answer.status, answer.body["data"]) == (400, None)
     assert {error["extensions"]["code"] for error in answer.body["errors"]} == {"UserInputError"}
 
 
 async def test_listings_are_whole_however_many_pages_they_take(platform, tenant, root, monkeypatch):
-    monkeypatch.setattr("gateway.control.contember_reading._PAGE", 2)
+    monkeypatch.setattr("gateway.control.contember.reading._PAGE", 2)
     made = [await tenant.create(root, VIEWER) for _ in range(5)]
     found = await tenant.data(root, PROJECT_KEYS, projectSlug="my-blog")
     assert {key["id"] for key in found["projectBySlug"]["apiKeys"]} == {key["id"] for key in made}

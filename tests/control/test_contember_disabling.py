@@ -20,7 +20,7 @@ from contember_calls import (
     Tenant,
 )
 from gateway.control import Contember
-from gateway.control.contember_schema import SCHEMA
+from gateway.control.contember.schema import SCHEMA
 
 DONE = {"ok": True, "error": None}
 CLERK = {"role": "clerk", "variables": [{"name": "shop", "values": ["1"]}]}

@@ -15,7 +15,7 @@ from gateway.answers import TRIGGERS
 from gateway.authz import Rules, plan
 from gateway.authz.outcome import Facts, GraphQLRequest, Local
 from gateway.control.jupiterone import JupiterOne
-from gateway.control.jupiterone_schema import schema
+from gateway.control.jupiterone.schema import schema
 from gateway.http1 import Call
 from gateway.keys import Role
 

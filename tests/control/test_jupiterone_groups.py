@@ -15,8 +15,8 @@ from graphql import parse
 from gateway.authz.roots import OURS
 from gateway.control import NewKey, NewUser
 from gateway.control.jupiterone import ROOTS, JupiterOne
-from gateway.control.jupiterone_asking import VALUES, Asking, opened_fields
-from gateway.control.jupiterone_schema import schema
+from gateway.control.jupiterone.asking import VALUES, Asking, opened_fields
+from gateway.control.jupiterone.schema import schema
 from gateway.control.rejection import Rejection
 from gateway.keys import DAY, GroupRights, Operator, Principal, Role
 

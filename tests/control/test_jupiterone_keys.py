@@ -11,7 +11,7 @@ from control.jupiterone_client import ask, given, refused
 
 from gateway.control import NewKey
 from gateway.control.jupiterone import JupiterOne
-from gateway.control.jupiterone_asking import cursor_at
+from gateway.control.jupiterone.asking import cursor_at
 from gateway.keys import DAY, Operator, Principal, digest
 from gateway.stores import Absent
 

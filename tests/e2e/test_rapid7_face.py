@@ -10,7 +10,7 @@ import pytest
 from account_server import installation
 from gateway import sandbox
 from gateway.control import NewKey
-from gateway.control.rapid7_openapi import PLACE
+from gateway.control.rapid7.openapi import PLACE
 from gateway.keys import GroupRights, Operator, Role
 from gateway.stores.base import Group
 

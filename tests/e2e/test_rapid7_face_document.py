@@ -16,8 +16,8 @@ from schemathesis.checks import positive_data_acceptance
 
 from account_calls import user_of
 from account_server import installation
-from gateway.control.rapid7_openapi import document
-from gateway.control.rapid7_operations import OPERATIONS
+from gateway.control.rapid7.openapi import document
+from gateway.control.rapid7.operations import OPERATIONS
 from gateway.keys import Role
 
 API = schemathesis.openapi.from_dict(document())

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from gateway.authz import Face, route_of
-from gateway.control.rapid7_models import KINDS, ROLES, GeneratedApiKey, KeyTypeName, RoleName
-from gateway.control.rapid7_openapi import PLACE, document
-from gateway.control.rapid7_operations import OPERATIONS, operations_at
-from gateway.control.rapid7_reading import cursor_of, position_of
+from gateway.control.rapid7.models import KINDS, ROLES, GeneratedApiKey, KeyTypeName, RoleName
+from gateway.control.rapid7.openapi import PLACE, document
+from gateway.control.rapid7.operations import OPERATIONS, operations_at
+from gateway.control.rapid7.reading import cursor_of, position_of
 from gateway.control.rejection import Rejection
 from gateway.keys import Kind, Role
 

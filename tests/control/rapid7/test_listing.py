@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from account_calls import reason
-from gateway.control import NewKey, paging, rapid7_handlers
+from gateway.control import NewKey, paging
+from gateway.control.rapid7 import handlers
 from gateway.keys import Kind, Membership, Operator, Role
 
 POLICY = '{"permissions": [{"effect": "ALLOW", "actions": ["*"], "resources": ["*"]}]}'
@@ -73,7 +74,7 @@ async def test_149_pages_and_searches_hold_only_what_the_caller_may_see(account,
 
 
 async def test_149_a_search_reads_so_much_at_once_and_can_be_gone_on_with(account, platform, pat, uli, monkeypatch):
-    for module in (paging, rapid7_handlers):
+    for module in (paging, handlers):
         monkeypatch.setattr(module, "PAGE", 2)
     monkeypatch.setattr(paging, "_PAGES", 1)
     for number in range(5):

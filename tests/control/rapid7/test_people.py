@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from account_calls import reason, user_of
-from gateway.control import rapid7_handlers
+from gateway.control.rapid7 import handlers
 from gateway.keys import GroupRights, Role
 from gateway.stores.base import Group
 
@@ -75,7 +75,7 @@ async def test_149_a_filter_finds_nobody_whom_the_caller_may_not_see(account, an
 
 @pytest.mark.parametrize("rows", [2, 3, 1000])
 async def test_149_pages_of_users_have_everybody_once_with_all_their_organizations(account, pat, rows, monkeypatch):
-    monkeypatch.setattr(rapid7_handlers, "PAGE", rows)
+    monkeypatch.setattr(handlers, "PAGE", rows)
     for number in range(5):
         for organization in ("acme", "globex"):
             await account.user(f"user{number}", organization)

@@ -13,7 +13,7 @@ from gateway.control.describing import Description, KeyState
 from gateway.control.desk import Desk
 from gateway.control.paging import PAGE, Page, search
 from gateway.control.people import NewUser
-from gateway.control.rapid7_models import (
+from gateway.control.rapid7.models import (
     KINDS,
     ROLES,
     ApiKeyFilter,
@@ -31,7 +31,7 @@ from gateway.control.rapid7_models import (
     organization_entry,
     user_account,
 )
-from gateway.control.rapid7_reading import cursor_of, link_to, position_of
+from gateway.control.rapid7.reading import cursor_of, link_to, position_of
 from gateway.control.rejection import Rejection
 from gateway.control.tokens import NewKey
 from gateway.http1 import Call, Headers, Reason

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.control.jupiterone_asking import (
+from gateway.control.jupiterone.asking import (
     MOST_GROUPS,
     Asking,
     Given,
@@ -16,7 +16,7 @@ from gateway.control.jupiterone_asking import (
     page_size,
     position_at,
 )
-from gateway.control.jupiterone_tokens import api_keys_of, tokens_of
+from gateway.control.jupiterone.tokens import api_keys_of, tokens_of
 from gateway.control.people import is_email
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason

@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import json
 
-from gateway.control.rapid7_handlers import BASE
-from gateway.control.rapid7_models import KEY_ID, Message
-from gateway.control.rapid7_operations import OPERATIONS, Operation
+from gateway.control.rapid7.handlers import BASE
+from gateway.control.rapid7.models import KEY_ID, Message
+from gateway.control.rapid7.operations import OPERATIONS, Operation
 
 PLACE = f"{BASE}/openapi.json"
 """Where the document is; it is told to anybody."""

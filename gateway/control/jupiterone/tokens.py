@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.control.jupiterone_asking import Asking, Given, Listing, Resolve, later, page_of, page_size, position_at
+from gateway.control.jupiterone.asking import Asking, Given, Listing, Resolve, later, page_of, page_size, position_at
 from gateway.control.minting import Issued
 from gateway.control.rejection import Rejection
 from gateway.control.tokens import NewKey

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.control.jupiterone_asking import Asking, Given, Resolve, later, page_size, position_at
-from gateway.control.jupiterone_people import find_member, group_users, user_node, user_page
+from gateway.control.jupiterone.asking import Asking, Given, Resolve, later, page_size, position_at
+from gateway.control.jupiterone.people import find_member, group_users, user_node, user_page
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
 from gateway.stores.base import Member

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gateway.control.contember_resolvers import Info, Resolver, Shown
+from gateway.control.contember.resolvers import Info, Resolver, Shown
 from gateway.control.minting import Issued
 from gateway.control.rejection import Rejection
 from gateway.control.tokens import NewKey

@@ -1,6 +1,6 @@
 """The Rapid7 face: `/validate` and `/account/api/1/…`, in the words of Rapid7's Insight Account API.
 
-An operation of the table in `rapid7_operations` is found by path and method, its parameters and its body are read, and
+An operation of the table in `operations` is found by path and method, its parameters and its body are read, and
 its handler is called. Errors are `{"message": …}`, with their stable code in the header `Gateway-Reason`.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 from gateway.answers import account_refusal
 from gateway.control.answer import FaceAnswer
 from gateway.control.desk import Desk
-from gateway.control.rapid7_handlers import Visit
-from gateway.control.rapid7_operations import Operation, operations_at
-from gateway.control.rapid7_reading import body_of, query_of
+from gateway.control.rapid7.handlers import Visit
+from gateway.control.rapid7.operations import Operation, operations_at
+from gateway.control.rapid7.reading import body_of, query_of
 from gateway.control.rejection import Rejection
 from gateway.http1 import Call, Reason, Refusal, says_json
 from gateway.keys import Principal

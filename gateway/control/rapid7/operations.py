@@ -13,9 +13,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.control import rapid7_handlers as handlers
-from gateway.control.rapid7_handlers import BASE, Told, Visit
-from gateway.control.rapid7_models import (
+from gateway.control.rapid7 import handlers
+from gateway.control.rapid7.handlers import BASE, Told, Visit
+from gateway.control.rapid7.models import (
     ORGANIZATION_ID,
     ApiKey,
     ApiKeyFilter,

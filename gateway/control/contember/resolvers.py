@@ -13,7 +13,7 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
-from gateway.control.contember_reading import KeyShown, Reading
+from gateway.control.contember.reading import KeyShown, Reading
 from gateway.http1 import Reason
 from gateway.keys import ADMIN, Identity, Kind, Membership, Project, ProjectRole
 from gateway.stores.base import User

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.control.jupiterone_asking import MOST, Asking, Given, Resolve, later
-from gateway.control.jupiterone_people import (
+from gateway.control.jupiterone.asking import MOST, Asking, Given, Resolve, later
+from gateway.control.jupiterone.people import (
     SHORT_GROUPS,
     find_member,
     find_members,

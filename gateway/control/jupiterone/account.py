@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.control.jupiterone_asking import (
+from gateway.control.jupiterone.asking import (
     MOST,
     MOST_GROUPS,
     Asking,
@@ -20,9 +20,9 @@ from gateway.control.jupiterone_asking import (
     page_size,
     position_at,
 )
-from gateway.control.jupiterone_groups import get_group_list
-from gateway.control.jupiterone_people import ACTIVE, find_member
-from gateway.control.jupiterone_users import get_user_list
+from gateway.control.jupiterone.groups import get_group_list
+from gateway.control.jupiterone.people import ACTIVE, find_member
+from gateway.control.jupiterone.users import get_user_list
 from gateway.control.people import NewUser, is_email
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason

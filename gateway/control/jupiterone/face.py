@@ -1,7 +1,7 @@
 """The JupiterOne face: what `/graphql` answers about keys, users, groups and the account.
 
 The calls about keys are those of the JupiterOne documentation, "Creating User and Account API Keys", those about users
-and groups of its "IAM" API; see `jupiterone_schema`. Here is how an operation is executed and how its errors look; the
+and groups of its "IAM" API; see `schema`. Here is how an operation is executed and how its errors look; the
 root fields are in the modules beside it.
 
 Clients act on words in messages (see `answers.TRIGGERS`). No message carries them, even where it quotes the caller.
@@ -19,10 +19,10 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, execute, parse,
 
 from gateway.answers import TRIGGERS
 from gateway.authz.outcome import GraphQLRequest
-from gateway.control import jupiterone_account, jupiterone_groups, jupiterone_tokens, jupiterone_users
 from gateway.control.desk import Desk
-from gateway.control.jupiterone_asking import FIELDS, LONG, Asking, Resolve, opened_fields
-from gateway.control.jupiterone_schema import schema
+from gateway.control.jupiterone import account, groups, tokens, users
+from gateway.control.jupiterone.asking import FIELDS, LONG, Asking, Resolve, opened_fields
+from gateway.control.jupiterone.schema import schema
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
 from gateway.keys import Principal
@@ -31,10 +31,10 @@ from gateway.stores.base import StoreUnavailable
 _log = logging.getLogger(__name__)
 
 ROOTS: dict[str, Resolve] = {
-    **jupiterone_tokens.ROOTS,
-    **jupiterone_groups.ROOTS,
-    **jupiterone_users.ROOTS,
-    **jupiterone_account.ROOTS,
+    **tokens.ROOTS,
+    **groups.ROOTS,
+    **users.ROOTS,
+    **account.ROOTS,
 }
 """By name; `authz.roots.OURS` has the same names."""
 

@@ -27,10 +27,10 @@ from graphql import (
 
 from gateway.authz.outcome import GraphQLRequest
 from gateway.control.answer import FaceAnswer
-from gateway.control.contember_mutations import MUTATIONS
-from gateway.control.contember_reading import Reading
-from gateway.control.contember_resolvers import TYPES, Resolver
-from gateway.control.contember_schema import SCHEMA
+from gateway.control.contember.mutations import MUTATIONS
+from gateway.control.contember.reading import Reading
+from gateway.control.contember.resolvers import TYPES, Resolver
+from gateway.control.contember.schema import SCHEMA
 from gateway.control.desk import Desk
 from gateway.control.graphql_execution import DocumentLimits, read, run
 from gateway.http1 import Call, Reason
