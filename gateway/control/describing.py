@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.control.tokens import TokenOptions
 from gateway.control.trail import OPERATOR
-from gateway.keys import Actor, Identity, Key, Kind, Operation, Switches, expired, reaches, suspended
+from gateway.keys import Actor, Identity, Key, Kind, Operation, expired, expires_soon, reaches, suspended
 from gateway.stores.base import KeyUse, Registry, User, UserStatus
 
 
@@ -33,14 +34,17 @@ class Description:
     state: KeyState
     creator: Creator
     use: KeyUse
+    expires_soon: bool
+    """Whether it is time to replace it."""
 
 
 class Describing:
     """`now` is milliseconds since the epoch. Raises StoreUnavailable."""
 
-    def __init__(self, registry: Registry, switches: Switches, now: Callable[[], int]) -> None:
+    def __init__(self, registry: Registry, options: TokenOptions, now: Callable[[], int]) -> None:
         self._registry = registry
-        self._switches = switches
+        self._switches = options.switches
+        self._warn_days = options.warn_days
         self._now = now
 
     async def describe(self, actor: Actor, keys: Iterable[Key]) -> tuple[Description, ...]:
@@ -56,9 +60,17 @@ class Describing:
                 _state(key, owners.get(key.identity.user or ""), self._now()),
                 makers[key.created_by],
                 uses.get(key.id, KeyUse()),
+                self._ends_soon(key),
             )
             for key in keys
         )
+
+    def new(self, key: Key, creator: Creator) -> Description:
+        """Of a key that was made just now."""
+        return Description(key, KeyState.ACTIVE, creator, KeyUse(), self._ends_soon(key))
+
+    def _ends_soon(self, key: Key) -> bool:
+        return expires_soon(key.expires_at, self._now(), self._warn_days)
 
     async def creator(self, actor: Actor, identity: str | None) -> Creator:
         """How an identity is told to the actor as the maker of a key; None stands for the command line."""

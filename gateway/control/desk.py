@@ -40,6 +40,6 @@ def desk_over(
         Groups(registry, options, now, randomness),
         Organizations(registry, options, now, randomness),
         Trail(registry, options.switches),
-        Describing(registry, options.switches, now),
+        Describing(registry, options, now),
         now,
     )

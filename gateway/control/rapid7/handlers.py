@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 
-from gateway.control.describing import Description, KeyState
 from gateway.control.desk import Desk
 from gateway.control.paging import PAGE, Page, search
 from gateway.control.people import NewUser
@@ -36,7 +35,7 @@ from gateway.control.rejection import Rejection
 from gateway.control.tokens import NewKey
 from gateway.http1 import Call, Headers, Reason
 from gateway.keys import Identity, Key, Principal, Role
-from gateway.stores.base import KeyUse, User
+from gateway.stores.base import User
 
 BASE = "/account/api/1"
 
@@ -126,7 +125,7 @@ async def generate_api_key(visit: Visit) -> Told:
         raise Rejection(Reason.INVALID_INPUT, "the body is refused: an organization key has no `user_id`")
     else:
         issued = await tokens.create_organization_key(visit.actor, key, organization=wanted.organization_id)
-    listed = api_key(Description(issued.key, KeyState.ACTIVE, creator, KeyUse()))
+    listed = api_key(visit.desk.describing.new(issued.key, creator))
     place = f"{BASE}/api-keys/{issued.key.id}".encode()
     return _told(generated(listed, issued.secret), (b"location", place))
 

@@ -79,6 +79,7 @@ class ApiKey(Struct):
     created_by_id: UserId | None
     created_via_key_id: KeyId | None
     expires_at: Time | None
+    expires_soon: bool
     last_used_at: Time | None
 
 
@@ -212,6 +213,7 @@ def api_key(described: Description) -> ApiKey:
         created_by_id=described.creator.user,
         created_via_key_id=key.created_via,
         expires_at=_optional_time(key.expires_at),
+        expires_soon=described.expires_soon,
         last_used_at=_optional_time(described.use.used_at),
     )
 

@@ -55,6 +55,7 @@ async def test_what_was_generated_has_a_place_where_it_can_be_looked_at(account,
         "created_by_id": ann.key.identity.user,
         "created_via_key_id": ann.key.id,
         "expires_at": "",
+        "expires_soon": False,
         "last_used_at": None,
     }
 
@@ -145,6 +146,7 @@ async def test_a_key_ends_when_it_was_told_to(account, platform, ann):
     lasting = (await account.ask(ann, "POST", "/api-keys", wanted)).body
     assert lasting["expires_at"] is None
     made = (await account.ask(ann, "POST", "/api-keys", wanted | {"expires_in_days": 2})).body
+    assert made["expires_soon"]
     assert (made["created_at"], made["expires_at"]) == ("2023-11-14T22:13:20.000Z", "2023-11-16T22:13:20.000Z")
     platform.clock.now += 2 * DAY
     assert (await account.ask(ann, "GET", f"/api-keys/{made['id']}")).body["status"] == "EXPIRED"
