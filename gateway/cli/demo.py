@@ -69,6 +69,17 @@ CREATE_TOKEN = """mutation CreateToken($token: TokenInput!) {
 }"""
 
 
+CREATE_API_KEY = """mutation {
+  createApiKey(
+    projectSlug: "my-blog",
+    description: "User-friendly description of the key",
+    memberships: [{role: "editor", variables: [{name: "language", values: ["cs"]}]}]
+  ) {
+    ok error { code } result { apiKey { id token identity { id } } }
+  }
+}"""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """0 takes a free one."""
@@ -236,6 +247,12 @@ keys (also in {folder / TOLD}):
 
 # `admin` makes a key that can view one dashboard, the documented call:
 {_curl(gateway.data + "/graphql", keys["admin"], create_token)}
+
+# `platform` makes a key for the project `{PROJECT}`, which sees what is written in Czech:
+{_curl(gateway.data + "/tenant", keys["platform"], {"query": CREATE_API_KEY})}
+
+# does a key work?
+{shlex.join(["curl", "-s", gateway.data + "/validate", "-H", f"X-Api-Key: {keys['admin']}"])}
 
 Ctrl-C stops it."""
 
