@@ -108,6 +108,7 @@ _MEMBER = (
 )
 _ORGANIZATION = (organizations, identities.c.organization_id == organizations.c.id)
 IDENTITIES = select(*_IDENTITY).select_from(identities.outerjoin(*_OWNER).outerjoin(*_MEMBER))
+USERS = select(users.c.id.label("user_id"), users.c.status, *_USER)
 MEMBERS = select(*_IDENTITY, *_USER).select_from(identities.join(*_OWNER).join(*_MEMBER))
 KEYS = select(*_KEY).select_from(keys.join(identities).outerjoin(*_OWNER).outerjoin(*_MEMBER).outerjoin(*_ORGANIZATION))
 
@@ -186,22 +187,8 @@ def membership_row(identity: str, position: int, membership: Membership) -> dict
 
 
 def user(row: Row[Any]) -> User:
-    """Of a row of `users`."""
+    """Of a row of USERS or MEMBERS."""
     return User(
-        id=row.id,
-        email=row.email,
-        platform_admin=row.platform_admin,
-        status=UserStatus(row.status),
-        first_name=row.first_name,
-        last_name=row.last_name,
-        created_at=row.created_at,
-        last_login_at=row.last_login_at,
-    )
-
-
-def member(row: Row[Any]) -> Member:
-    """Of a row of MEMBERS."""
-    its_user = User(
         id=row.user_id,
         email=row.email,
         platform_admin=row.platform_admin,
@@ -211,7 +198,11 @@ def member(row: Row[Any]) -> Member:
         created_at=row.user_created_at,
         last_login_at=row.last_login_at,
     )
-    return Member(its_user, identity(row))
+
+
+def member(row: Row[Any]) -> Member:
+    """Of a row of MEMBERS."""
+    return Member(user(row), identity(row))
 
 
 def group(row: Row[Any]) -> Group:

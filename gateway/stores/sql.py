@@ -136,7 +136,7 @@ class SqlRegistry:
         return tuple(rows.identity(row) for row in found)
 
     async def user(self, user: str) -> User | None:
-        found = await self._all(select(users).where(users.c.id == user))
+        found = await self._all(rows.USERS.where(users.c.id == user))
         return rows.user(found[0]) if found else None
 
     async def members(

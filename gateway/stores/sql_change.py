@@ -61,11 +61,11 @@ class SqlChange:
         return rows.organization(found[0]) if found else None
 
     async def user(self, user: str) -> User | None:
-        found = await self._read(select(users).where(users.c.id == user))
+        found = await self._read(rows.USERS.where(users.c.id == user))
         return rows.user(found[0]) if found else None
 
     async def user_of(self, email: str) -> User | None:
-        found = await self._read(select(users).where(users.c.email_folded == email.casefold()))
+        found = await self._read(rows.USERS.where(users.c.email_folded == email.casefold()))
         return rows.user(found[0]) if found else None
 
     async def identities_of_user(self, user: str) -> tuple[Identity, ...]:
