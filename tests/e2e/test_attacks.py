@@ -21,7 +21,7 @@ import pytest
 
 from gateway import sandbox
 from gateway.app import serving
-from gateway.control import NewKey
+from gateway.control import NewKey, NewUser
 from gateway.j1ql import parse
 from gateway.keys import Operator, Role
 from gateway.sandbox.dialect import Dialect, SearchOrder, Window
@@ -84,8 +84,8 @@ class World:
             for mode in MODES:
                 self.gateways[mode] = gateway = await stack.enter_async_context(serving(self._settings(mode)))
                 await gateway.control.logins.found(Organization(ORGANIZATION, "Acme"), "one@acme.example")
-                await gateway.control.enrolment.add_integration_instance(
-                    IntegrationInstance(INSTANCE, ORGANIZATION, "Assets")
+                await gateway.control.organizations.add_integration_instance(
+                    Operator(), IntegrationInstance(INSTANCE, ORGANIZATION, "Assets")
                 )
             self._ready.set()
             await self._stop.wait()
@@ -635,7 +635,8 @@ POLICIES = {
 def session(world):
     """The credential of an administrator who has logged in, and the code of that login."""
     control = world.gateways["strict"].control
-    world.wait(control.enrolment.add_user("two@acme.example", ORGANIZATION, Role.ORGANIZATION_ADMIN))
+    second = NewUser("two@acme.example", Role.ORGANIZATION_ADMIN)
+    world.wait(control.people.add_user(Operator(), second, organization=ORGANIZATION))
     code = world.wait(control.logins.create_login("two@acme.example", ORGANIZATION)).code
     return world.wait(control.logins.redeem(code)).secret, code
 
