@@ -2,6 +2,7 @@
 
 from gateway.authz.capabilities import CAPABILITIES, Capabilities, Mode, State
 from gateway.authz.explain import Explanation, explain
+from gateway.authz.parameter_list import assembled
 from gateway.authz.plan import plan
 from gateway.authz.routes import ROUTE_NAMES, Face, Route, route_of
 from gateway.authz.rows import Page, Withheld, checked
@@ -21,6 +22,7 @@ __all__ = [
     "Rules",
     "State",
     "Withheld",
+    "assembled",
     "checked",
     "explain",
     "plan",

@@ -1,7 +1,8 @@
 """`POST /graphql`: each root field of the selected operation is decided by name, after fragments.
 
 All roots of one operation belong to one side, ours or the upstream's. An array is a batch of operations, as Apollo's
-link and the real Node client send it; its elements are decided one by one.
+link and the real Node client send it; its elements are decided one by one. One field is answered in parts: see
+`parameter_list`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gateway.authz.outcome import (
     Upstream,
     together,
 )
+from gateway.authz.parameter_list import FIELD, named_parameters, plan_list
 from gateway.authz.query_call import parameters_granted
 from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, QUERIES, SUMMARY, Needs
 from gateway.authz.rules import Rules
@@ -47,7 +49,7 @@ def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
     if not 1 <= len(body) <= rules.graphql.batch:
         return _malformed(f"a batch holds 1 to {rules.graphql.batch} operations")
     elements = tuple(_operation(element, None, call, principal, rules) for element in body)
-    if all(isinstance(element, Forward) for element in elements):
+    if all(isinstance(element, Forward) and element.answer == Pass() for element in elements):
         return _forward(call, call.body, together(each.grounds for each in elements))
     return Batch(elements)
 
@@ -67,6 +69,8 @@ def _operation(
         return Local(request, Grounds("keys", ANY))
     if any(ours):
         return _malformed("an operation's fields must all be the gateway's own, or none of them")
+    if any(field.name == FIELD for field in roots) and (names := named_parameters(principal.policy)):
+        return plan_list(request, roots, names, principal.policy, rules.graphql)
     decided = [_decide_field(field, principal, rules) for field in roots]
     for decision in decided:
         if isinstance(decision, Deny):

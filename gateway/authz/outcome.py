@@ -102,7 +102,35 @@ class Learn:
     instance: str | None
 
 
-Answer = Pass | Check | Learn
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """One GraphQL operation as the caller sent it."""
+
+    query: str
+    variables: dict[str, object]
+    operation_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assemble:
+    """The answers about single parameters: `request`, the caller's `parameterList`, is answered with a list of them.
+
+    `names` are those asked for, sorted, the first as `p0`. `more`: the policy names others after them.
+    """
+
+    request: GraphQLRequest
+    names: tuple[str, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An upstream's answer that nothing can be made of; `why` is for operators."""
+
+    why: str
+
+
+Answer = Pass | Check | Learn | Assemble
 
 
 # --- the plan -----------------------------------------------------------------------------------------------------
@@ -112,15 +140,6 @@ Answer = Pass | Check | Learn
 class Deny:
     refusal: Refusal
     grounds: Grounds = Grounds()
-
-
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
-    """One GraphQL operation as the caller sent it."""
-
-    query: str
-    variables: dict[str, object]
-    operation_name: str | None
 
 
 @dataclass(frozen=True, slots=True)

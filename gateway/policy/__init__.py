@@ -1,7 +1,7 @@
 """What a key may do: model, parse (JSON -> Policy or an error that names the path), decide."""
 
 from gateway.policy.covers import covers
-from gateway.policy.decide import decide, decide_unknown, decide_whole_graph
+from gateway.policy.decide import decide, decide_named, decide_unknown, decide_whole_graph
 from gateway.policy.lint import lint
 from gateway.policy.model import (
     ANY,
@@ -45,6 +45,7 @@ __all__ = [
     "Verdict",
     "covers",
     "decide",
+    "decide_named",
     "decide_unknown",
     "decide_whole_graph",
     "is_verb",

@@ -69,6 +69,19 @@ def decide_unknown(policy: Policy) -> Verdict:
     return Refused(_ids(denies)) if denies else decide(policy, ANY, ANY)
 
 
+def decide_named(policy: Policy, action: str) -> frozenset[str]:
+    """The resources by name on which `decide` allows an action: none where an ALLOW on `*` means more than has a name.
+
+    Not for `query:ReadGraphData`, which is about no resource that has a name.
+    """
+    about = [s for s in policy.statements if _names(s.actions, action)]
+    denies = [statement for statement in about if statement.effect is Effect.DENY]
+    allows = [s for s in about if s.effect is Effect.ALLOW and s.condition is None]
+    denied = {name for statement in denies for name in statement.resources}
+    allowed = {name for statement in allows for name in statement.resources}
+    return frozenset() if ANY in allowed | denied or action == READ_GRAPH else frozenset(allowed - denied)
+
+
 def _decide_graph(allows: list[Statement], denies: list[Statement]) -> Verdict:
     outright = [statement for statement in denies if statement.condition is None]
     if outright or not allows:

@@ -7,8 +7,9 @@ from typing import Any
 
 from gateway import answers
 from gateway.answers import encoded
-from gateway.authz import whoami
+from gateway.authz import assembled, whoami
 from gateway.authz.outcome import (
+    Assemble,
     Batch,
     Check,
     Computed,
@@ -19,6 +20,7 @@ from gateway.authz.outcome import (
     Learn,
     Local,
     Pass,
+    Unusable,
     WhoAmI,
 )
 from gateway.http1 import Call, Headers, Reason, Refusal, Reply, body_length, has_body
@@ -36,7 +38,7 @@ from gateway.proxy.wire import Stop
 
 _REFUSED_US = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway did not accept the gateway's credential")
 _REDIRECTED = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway answered with a redirect")
-_NO_ARRAY = Refusal(Reason.UPSTREAM_FAILED, "the GraphQL service gave no usable answer")
+_NO_ANSWER = Refusal(Reason.UPSTREAM_FAILED, "the GraphQL service gave no usable answer")
 
 _REASONS = {reason.value: reason for reason in Reason}
 
@@ -108,6 +110,9 @@ async def _forward(context: Context, decided: Decided, forward: Forward) -> None
         case Check() as check:
             await _check(context, forward, line, check)
             trace.outcome = Outcome.NARROWED
+        case Assemble() as assemble:
+            await _assemble(context, decided.call, forward, line, assemble)
+            trace.outcome = Outcome.NARROWED
 
 
 async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> None:
@@ -150,6 +155,16 @@ async def _check(context: Context, forward: Forward, line: Line, check: Check) -
     mode = (forward.mode or "").encode()
     headers = (*answers.headers(context.trace.call_id), (b"gateway-narrowed", mode))
     await context.answer(Reply(200, body, headers))
+
+
+async def _assemble(context: Context, call: Call, forward: Forward, line: Line, assemble: Assemble) -> None:
+    whole = await line.ask(_request(context, call, forward), limit=ANSWER_BYTES)
+    if whole.status != 200:  # noqa: PLR2004
+        raise Stop(_NO_ANSWER, f"status {whole.status}")
+    body = assembled(whole.body, assemble)
+    if isinstance(body, Unusable):
+        raise Stop(_NO_ANSWER, body.why)
+    await context.answer(Reply(200, body, answers.headers(context.trace.call_id)))
 
 
 def _request(context: Context, call: Call, forward: Forward) -> Request:
@@ -199,7 +214,7 @@ async def _ask_batch(context: Context, decided: Decided, forwards: list[Forward]
     except Stop as stop:
         return stop.refusal
     parts = parted(answer, len(forwards))
-    return _NO_ARRAY if parts is None else iter(parts)
+    return _NO_ANSWER if parts is None else iter(parts)
 
 
 async def _part(
@@ -214,9 +229,16 @@ async def _part(
         case Local(GraphQLRequest() as request, grounds):
             executed = await context.deps.execute(request, principal, call_id)
             return encoded(executed.body), Element(grounds, *_ending(executed.body))
-        case Forward(answer=Pass(), grounds=grounds):
-            if isinstance(passed, Refusal):
-                return encoded(answers.graphql_error(passed, call_id)), Element(grounds, Outcome.FAILED, passed.reason)
-            return next(passed), Element(grounds, Outcome.FORWARDED)
+        case Forward(answer=Pass() | Assemble() as answer, grounds=grounds):
+            made = passed if isinstance(passed, Refusal) else _made(next(passed), answer)
+            if isinstance(made, Refusal):
+                return encoded(answers.graphql_error(made, call_id)), Element(grounds, Outcome.FAILED, made.reason)
+            return made, Element(grounds, Outcome.FORWARDED if answer == Pass() else Outcome.NARROWED)
         case _:
             raise RuntimeError("a batch holds GraphQL operations only")
+
+
+def _made(part: bytes, answer: Pass | Assemble) -> bytes | Refusal:
+    """What the caller gets for an upstream's answer to one operation."""
+    made = assembled(part, answer) if isinstance(answer, Assemble) else part
+    return _NO_ANSWER if isinstance(made, Unusable) else made

@@ -265,6 +265,40 @@ async def test_46_48_the_other_permissions_open_their_own_thing(there):
     assert (await there.call(key, "/j1ql", {"query": "FIND *"})).status == 403
 
 
+PARAMETERS = """query ($limit: Int, $cursor: String) {
+  parameterList(limit: $limit, cursor: $cursor) { items { name value } pageInfo { endCursor hasNextPage } }
+}"""
+
+
+async def test_047_a_list_of_parameters_holds_those_that_the_policy_names(there):
+    everything = await there.key(allow("*"))
+    for name in ("X", "Y", 'a:b "ü"'):
+        query = "mutation ($name: String!) { setParameter(name: $name, value: 1.5) { success } }"
+        assert (await there.ask(everything, query, name=name)).code is None
+    whole = (await there.ask(everything, PARAMETERS)).body["data"]["parameterList"]["items"]
+    assert len(whole) > 3
+    action = "parameters:GetParameterList"
+
+    key = await there.key(allow(action, "parameter:X"))
+    no_more = {"endCursor": None, "hasNextPage": False}
+    only = {"data": {"parameterList": {"items": [{"name": "X", "value": 1.5}], "pageInfo": no_more}}}
+    assert (await there.ask(key, PARAMETERS)).body == only
+    assert (await there.ask(key, PARAMETERS, limit=1)).body == only
+    assert (await there.ask(key, '{ parameter(name: "X") { value } }')).code == "FORBIDDEN"
+
+    named = [allow(action, f"parameter:{name}") for name in ("X", "Y", 'a:b "ü"', "absent")]
+    key = await there.key(*named, deny(action, "parameter:Y"))
+    first = (await there.ask(key, PARAMETERS, limit=1)).body["data"]["parameterList"]
+    assert first == {"items": [{"name": "X", "value": 1.5}], "pageInfo": {"endCursor": "X", "hasNextPage": True}}
+    second = (await there.ask(key, PARAMETERS, limit=1, cursor="X")).body["data"]["parameterList"]
+    assert second == {"items": [{"name": 'a:b "ü"', "value": 1.5}], "pageInfo": no_more}
+    assert (await there.ask(key, PARAMETERS, cursor="z")).body == {
+        "data": {"parameterList": {"items": [], "pageInfo": no_more}}
+    }
+    key = await there.key(allow(action), deny(action, "parameter:Y"))
+    assert (await there.ask(key, PARAMETERS)).code == "FORBIDDEN"
+
+
 # --- integration keys ---------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -19,6 +20,7 @@ from gateway.policy import (
     Predicate,
     Refused,
     decide,
+    decide_named,
     decide_unknown,
     decide_whole_graph,
     parse,
@@ -215,3 +217,28 @@ def test_a_conditioned_allow_of_everything_grants_reading_the_graph_and_nothing_
 def test_the_same_condition_twice_is_pushed_once():
     key = policy(allow(READ_GRAPH, _type="github_repo"), allow(ANY, _type="github_repo"))
     assert decide(key, READ_GRAPH, ANY) == Narrowed(Predicate((REPOS,)), ids(0, 1))
+
+
+# --- resources by name --------------------------------------------------------------------------------------------
+
+
+def test_047_named_resources_are_those_that_are_allowed_one_by_one():
+    action, x, y = "parameters:GetParameterList", "parameter:x", "parameter:y"
+    key = policy(allow(action, x), allow("*", y), allow("parameters:GetParameter", "parameter:z"), allow("*", a="b"))
+    assert decide_named(key, action) == {x, y}
+    assert decide_named(policy(allow(action, x), allow(action, y), deny("*", y)), action) == {x}
+    for more in (deny(action, x), deny("*"), deny("*", a="b"), allow(action), allow("*")):
+        assert decide_named(policy(allow(action, x), more), action) == frozenset()
+    assert decide_named(policy(allow("*", x)), READ_GRAPH) == frozenset()
+
+
+def test_047_named_resources_agree_with_the_decision_on_each():
+    """All policies of three statements about two parameters, `*` and another thing."""
+    action, resources = "parameters:GetParameterList", ("parameter:x", "parameter:y", "dashboard:x")
+    pool = [make(act, about) for make in (allow, deny) for act in (action, "*") for about in (*resources, ANY)]
+    pool += [allow("*", a="b"), deny("*", a="b"), allow("dashboard:View", "parameter:x")]
+    for statements in itertools.combinations(pool, 3):
+        key = policy(*statements)
+        allowed = {each for each in resources if isinstance(decide(key, action, each), Allowed)}
+        unbounded = isinstance(decide(key, action, "parameter:any"), Allowed)
+        assert decide_named(key, action) == (set() if unbounded else allowed), statements

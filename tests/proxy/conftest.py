@@ -193,12 +193,18 @@ REPOS = {
 UPLOADS = {"effect": "ALLOW", "actions": ["persister:Synchronize"], "resources": ["*"]}
 SYNCHRONIZE = {"effect": "ALLOW", "actions": ["persister:Synchronize"], "resources": ["integration:i1"]}
 DASHBOARD = {"effect": "ALLOW", "actions": ["dashboard:View"], "resources": ["dashboard:7"]}
+PARAMETERS = {
+    "effect": "ALLOW",
+    "actions": ["parameters:GetParameterList"],
+    "resources": ["parameter:X", "parameter:a:b", 'parameter:"ü"'],
+}
 POLICIES = {
     "super": [EVERYTHING],
     "repos": [REPOS],
     "sync": [SYNCHRONIZE],
     "uploads": [UPLOADS],
     "dashboard": [DASHBOARD],
+    "parameters": [PARAMETERS, DASHBOARD],
     "unbound": [EVERYTHING],
 }
 
