@@ -24,7 +24,7 @@ demo: $(VENV)/.runtime
 	@exec $(BIN)/gateway demo $(ARGS)
 
 test: $(VENV)/.dev redis postgres
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -82,7 +82,7 @@ class KeyRules(Driver):
 
         who = self.someone(actor, expected)
         known = self.world.run(self.world.workers[0].store.registry.identity(named))
-        chosen = {"organization": None if who == OPERATOR else home, "owner": known}
+        chosen = {"owner": known} if who == OPERATOR else {"organization": home}
         work = self.desk(at).tokens.create_user_key(self.real(who), NewKey("user", days=days), **chosen)
         self.made(self.do(who, work, expected(who)))
 

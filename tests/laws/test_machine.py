@@ -115,7 +115,14 @@ class ControlPlane(KeyRules):
             self.left(which, home)
 
     def left(self, user: str, home: str) -> None:
+        """Out of an organization: out of its groups and projects, and all keys of it are revoked."""
         self.model.members.pop((user, home), None)
+        identity = self.model.identity_of(user, home)
+        if identity is not None:
+            self.model.identities[identity]["memberships"] = {}
+        for its in self.model.keys.values():
+            if its["identity"] == identity:
+                its["revoked"] = its["revoked"] or self.model.now
         for group in self.model.groups.values():
             if group["organization"] == home:
                 group["users"].discard(user)
@@ -129,9 +136,6 @@ class ControlPlane(KeyRules):
             for home in ("acme", "globex"):
                 self.left(which, home)
             self.model.users[which] |= {"status": "deleted", "platform": False}
-            for key, its in self.model.keys.items():
-                if self.model.owner(key)["user"] == which:
-                    its["revoked"] = its["revoked"] or self.model.now
 
     # --- groups ---------------------------------------------------------------------------------------------------
 
