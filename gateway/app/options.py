@@ -65,6 +65,7 @@ def tokens(settings: Settings) -> TokenOptions:
         projects=projects(settings),
         plain_secrets=chosen.contember_secrets,
         max_name_characters=chosen.name_characters,
+        max_memberships=chosen.memberships,
         max_overlap_hours=chosen.overlap_hours,
         warn_days=chosen.warn_days,
     )

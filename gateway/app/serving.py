@@ -19,6 +19,7 @@ from gateway.app.chores import chores
 from gateway.app.control import REAL_WORLD, Control, StartError, World, control_of, opened_control
 from gateway.authz import Face, plan
 from gateway.control import Contember, JupiterOne, Rapid7
+from gateway.control.graphql_execution import DocumentLimits
 from gateway.control.rapid7 import openapi
 from gateway.metrics import Metrics
 from gateway.proxy import (
@@ -70,8 +71,11 @@ async def serving(
             plan=plan,
             rules=options.rules(settings),
             resolver=control.store.resolver,
-            execute=JupiterOne(control.desk).execute,
-            faces={Face.TENANT: Contember(control.desk), Face.ACCOUNT: Rapid7(control.desk)},
+            execute=JupiterOne(control.desk, max_tokens=settings.limits.control_tokens).execute,
+            faces={
+                Face.TENANT: Contember(control.desk, DocumentLimits(tokens=settings.limits.control_tokens)),
+                Face.ACCOUNT: Rapid7(control.desk),
+            },
             bindings=options.bindings(settings),
             sender=sender,
             identities=Identities(options.identities(settings)),

@@ -25,10 +25,10 @@ from gateway.cli.common import (
 )
 from gateway.cli.reading import Faults, imported, membership, seconds
 from gateway.control import Issued, NewKey, Rejection
+from gateway.control.describing import Description, KeyState
 from gateway.control.importing import ImportRejected, import_keys
 from gateway.http1 import Reason
-from gateway.keys import GlobalRole, Identity, Key, Kind, Membership, expired, expires_soon, suspended
-from gateway.stores.base import KeyUse
+from gateway.keys import GlobalRole, Identity, Key, Kind, Membership, expires_soon
 
 
 @click.group()
@@ -200,23 +200,20 @@ def list_keys(
     chosen = tuple(Kind(word) for word in kinds) or tuple(Kind)
 
     async def work(control: Control) -> None:
-        async for key, use in _all(control, organization, chosen):
-            if expiring is None or _ends_within(key, expiring):
-                tell(_members(control, key, use), as_json=as_json, columns=_columns(control, key, use))
+        async for described in _all(control, organization, chosen):
+            if expiring is None or _ends_within(described.key, expiring):
+                tell(_members(described), as_json=as_json, columns=_columns(described))
 
     control(config, work)
 
 
-async def _all(
-    control: Control, organization: str | None, kinds: tuple[Kind, ...]
-) -> AsyncIterator[tuple[Key, KeyUse]]:
+async def _all(control: Control, organization: str | None, kinds: tuple[Kind, ...]) -> AsyncIterator[Description]:
     """All keys, a page at a time, so that any number of them takes the memory of a page."""
     after = None
     while True:
         page = await control.tokens.list_keys(OPERATOR, limit=PAGE, after=after, kinds=kinds, organization=organization)
-        uses = await control.tokens.last_uses(page)
-        for key in page:
-            yield key, uses.get(key.id, KeyUse())
+        for described in await control.desk.describing.describe(OPERATOR, page):
+            yield described
         if len(page) < PAGE:
             return
         after = (page[-1].created_at, page[-1].id)
@@ -234,9 +231,8 @@ def show_key(config: Path | None, key_id: str, *, as_json: bool) -> None:
     """Show all that is known about one key."""
 
     async def work(control: Control) -> None:
-        key = await control.tokens.find_key(OPERATOR, key_id)
-        use = (await control.tokens.last_uses([key])).get(key.id, KeyUse())
-        members = _members(control, key, use) | _rights(key)
+        described = await _described(control, key_id)
+        members = _members(described) | _rights(described.key)
         if as_json:
             tell(members, as_json=True)
             return
@@ -245,6 +241,11 @@ def show_key(config: Path | None, key_id: str, *, as_json: bool) -> None:
                 click.echo(f"{name:20} {date(value) if name.endswith('At') and isinstance(value, int) else value}")
 
     control(config, work)
+
+
+async def _described(control: Control, key_id: str) -> Description:
+    (found,) = await control.desk.describing.describe(OPERATOR, [await control.tokens.find_key(OPERATOR, key_id)])
+    return found
 
 
 def _rights(key: Key) -> dict[str, object]:
@@ -311,8 +312,7 @@ def rotate_key(config: Path | None, overlap: str, key_id: str, *, yes: bool, as_
 async def _asked(control: Control, key_id: str, question: str, *, yes: bool) -> None:
     """Shows the key and asks, unless it was said before that there is nothing to ask."""
     if not yes:
-        key = await control.tokens.find_key(OPERATOR, key_id)
-        click.echo("  ".join(_columns(control, key, KeyUse())), err=True)
+        click.echo("  ".join(_columns(await _described(control, key_id))), err=True)
     confirmed(question, yes=yes)
 
 
@@ -347,7 +347,8 @@ def import_command(config: Path | None, organization: str | None, file: Path) ->
 # --- telling ------------------------------------------------------------------------------------------------------
 
 
-def _members(control: Control, key: Key, use: KeyUse) -> dict[str, object]:
+def _members(described: Description) -> dict[str, object]:
+    key, use = described.key, described.use
     return {
         "id": key.id,
         "kind": key.identity.kind,
@@ -355,31 +356,29 @@ def _members(control: Control, key: Key, use: KeyUse) -> dict[str, object]:
         "name": key.name,
         "category": key.category,
         "start": key.start or None,
-        "state": _state(key),
+        "state": _state(described),
         "createdAt": key.created_at,
         "expiresAt": key.expires_at,
-        "expiresSoon": control.tokens.expires_soon(key),
+        "expiresSoon": described.expires_soon,
         "revokedAt": key.revoked_at,
         "lastUsedAt": use.used_at,
         "lastRefusedAt": use.refused_at,
     }
 
 
-def _columns(control: Control, key: Key, use: KeyUse) -> tuple[str, ...]:
-    identity = key.identity
+def _columns(described: Description) -> tuple[str, ...]:
+    key, use, identity = described.key, described.use, described.key.identity
     shown = f"{key.start}…" if key.start else "(imported)"
-    end = _end(key) + (", soon" if control.tokens.expires_soon(key) else "")
+    end = _end(key) + (", soon" if described.expires_soon else "")
     used = "" if use.used_at is None else f"used {date(use.used_at)}"
-    return (key.id, f"{shown:10}", f"{identity.kind:12}", identity.organization or "-", f"{_state(key):9}", end, used,
-            key.name)  # fmt: skip
+    state = f"{_state(described):9}"
+    return (key.id, f"{shown:10}", f"{identity.kind:12}", identity.organization or "-", state, end, used, key.name)
 
 
-def _state(key: Key) -> str:
-    if key.revoked_at is not None:
+def _state(described: Description) -> str:
+    if described.key.revoked_at is not None:
         return "revoked"
-    if expired(key.expires_at, REAL_WORLD.now()):
-        return "expired"
-    return "suspended" if suspended(key) else "live"
+    return "live" if described.state is KeyState.ACTIVE else described.state.value
 
 
 def _end(key: Key) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ from gateway.stores.base import KeyUse, Registry, User, UserStatus
 
 
 class KeyState(StrEnum):
-    """Of a key that was not revoked. A suspended one works again when its user may have API keys again."""
+    """Revoked apart. A suspended key works again when its user does, and may have API keys again."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -48,17 +48,17 @@ class Describing:
         self._now = now
 
     async def describe(self, actor: Actor, keys: Iterable[Key]) -> tuple[Description, ...]:
-        """Of keys that the actor may see."""
+        """Of keys that the actor may see, in three look-ups however many they are."""
         keys = tuple(keys)
         uses = await self._registry.key_uses([key.id for key in keys])
-        makers = {identity: await self.creator(actor, identity) for identity in {key.created_by for key in keys}}
-        users = {key.identity.user for key in keys if key.identity.user is not None}
-        owners = {user: await self._registry.user(user) for user in users}
+        makers = await self._registry.identities({key.created_by for key in keys if key.created_by is not None})
+        people = (*(key.identity for key in keys), *makers.values())
+        users = await self._registry.users({each.user for each in people if each.user is not None})
         return tuple(
             Description(
                 key,
-                _state(key, owners.get(key.identity.user or ""), self._now()),
-                makers[key.created_by],
+                _state(key, users.get(key.identity.user or ""), self._now()),
+                self._creator(actor, key.created_by, makers, users),
                 uses.get(key.id, KeyUse()),
                 self._ends_soon(key),
             )
@@ -70,16 +70,23 @@ class Describing:
         return Description(key, KeyState.ACTIVE, creator, KeyUse(), self._ends_soon(key))
 
     def _ends_soon(self, key: Key) -> bool:
-        return expires_soon(key.expires_at, self._now(), self._warn_days)
+        return key.revoked_at is None and expires_soon(key.expires_at, self._now(), self._warn_days)
 
     async def creator(self, actor: Actor, identity: str | None) -> Creator:
         """How an identity is told to the actor as the maker of a key; None stands for the command line."""
+        makers = await self._registry.identities([] if identity is None else [identity])
+        users = await self._registry.users([each.user for each in makers.values() if each.user is not None])
+        return self._creator(actor, identity, makers, users)
+
+    def _creator(
+        self, actor: Actor, identity: str | None, makers: Mapping[str, Identity], users: Mapping[str, User]
+    ) -> Creator:
         if identity is None:
             return Creator(OPERATOR)
-        found = await self._registry.identity(identity)
+        found = makers.get(identity)
         if found is None or found.user is None:
             return Creator("unknown" if found is None else f"{found.kind} key")
-        return self._named(actor, found, await self._registry.user(found.user))
+        return self._named(actor, found, users.get(found.user))
 
     def _named(self, actor: Actor, identity: Identity, user: User | None) -> Creator:
         """Somebody of another organization, such as a platform administrator, is not told to an organization's own."""

@@ -33,6 +33,8 @@ class Granting:
     projects: Projects
     policy: PolicyOptions
     switches: Switches
+    max_memberships: int
+    """Of an identity in one project."""
 
     def project(self, actor: Actor, slug: str, operation: Operation) -> Project:
         """A project in which the actor may do that.
@@ -62,8 +64,9 @@ class Granting:
         self, actor: Actor, project: Project, owner: Identity, memberships: Sequence[Membership]
     ) -> None:
         """Refuses memberships that do not fit the project's roles, or give more than the actor has."""
-        if len(memberships) > _MEMBERSHIPS:
-            raise Rejection(Reason.INVALID_INPUT, f"an identity has up to {_MEMBERSHIPS} memberships in a project")
+        if len(memberships) > self.max_memberships:
+            message = f"an identity has up to {self.max_memberships} memberships in a project"
+            raise Rejection(Reason.INVALID_INPUT, message)
         faults = tuple(fault for each in memberships for fault in membership_faults(project, each, self.policy))
         if faults:
             message = "; ".join(fault.message for fault in faults)
@@ -84,8 +87,6 @@ class Granting:
 
 
 _GLOBAL_ROLES = frozenset(GlobalRole)
-_MEMBERSHIPS = 20
-"""Each is a policy that is read when the key is compiled, and held against the giver's own."""
 
 
 def anybody_in(project: Project) -> Identity:

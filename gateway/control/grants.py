@@ -13,8 +13,9 @@ from dataclasses import replace
 from gateway.control.changing import Changes
 from gateway.control.granting import Granting, anybody_in
 from gateway.control.rejection import Rejection, existing
+from gateway.control.texts import is_id
 from gateway.control.tokens import TokenOptions
-from gateway.control.trail import event, is_id
+from gateway.control.trail import event
 from gateway.http1 import Reason
 from gateway.keys import (
     Actor,
@@ -44,7 +45,7 @@ class Grants:
         self._registry = registry
         self._projects = options.projects
         self._switches = options.switches
-        self._granting = Granting(options.projects, options.policy, options.switches)
+        self._granting = Granting(options.projects, options.policy, options.switches, options.max_memberships)
         self._changes = Changes(registry, options.projects, now)
         self._now = now
 

@@ -6,7 +6,7 @@ executed: fields count as often as fragments repeat them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import NamedTuple
@@ -57,7 +57,7 @@ def read(schema: GraphQLSchema, request: GraphQLRequest, limits: DocumentLimits)
         operation = get_operation_ast(document, request.operation_name)
         if operation is None or operation.operation is OperationType.SUBSCRIPTION:
             return [GraphQLError(NO_OPERATION)]
-        for each in (node for node in document.definitions if isinstance(node, OperationDefinitionNode)):
+        for each in _operations(document):
             _refuse_big(document, each, limits)
         return validate(schema, document, max_errors=10) or document
     except GraphQLError as fault:
@@ -67,12 +67,16 @@ def read(schema: GraphQLSchema, request: GraphQLRequest, limits: DocumentLimits)
 
 
 async def run(
-    schema: GraphQLSchema, document: DocumentNode, request: GraphQLRequest, context: object
+    schema: GraphQLSchema, document: DocumentNode, request: GraphQLRequest, context: object, roots: object = None
 ) -> ExecutionResult:
-    """Executes an operation; `context` is what its resolvers share."""
+    """Executes an operation; `context` is what its resolvers share.
+
+    A root field without a resolver in the schema is the function, or value, of its name in `roots`.
+    """
     pending = execute(
         schema,
         document,
+        root_value=roots,
         context_value=context,
         variable_values=request.variables,
         operation_name=request.operation_name,
@@ -86,9 +90,22 @@ def size_of(nodes: Iterable[FieldNode], fragments: Mapping[str, FragmentDefiniti
     return sum(measured.size(node.selection_set).fields for node in nodes if node.selection_set)
 
 
+def opened_fields(document: DocumentNode, names: Container[str] | None = None) -> int:
+    """The fields of all operations, of any name or of some names, as often as fragments repeat them."""
+    measured = _Measured(_fragments(document), names)
+    return sum(measured.size(node.selection_set).fields for node in _operations(document))
+
+
+def _operations(document: DocumentNode) -> list[OperationDefinitionNode]:
+    return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+
+
+def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+
+
 def _refuse_big(document: DocumentNode, operation: OperationDefinitionNode, limits: DocumentLimits) -> None:
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    size = _Measured(fragments).size(operation.selection_set)
+    size = _Measured(_fragments(document)).size(operation.selection_set)
     if size.fields > limits.fields:
         raise GraphQLError(f"an operation may select {limits.fields} fields, counted as often as fragments repeat them")
     if size.depth > limits.depth:
@@ -106,10 +123,14 @@ class _Size(NamedTuple):
 
 
 class _Measured:
-    """Sizes of selections; each fragment is measured once. One that contains itself is left to validation."""
+    """Sizes of selections; each fragment is measured once. One that contains itself is left to validation.
 
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+    With `names`, fields of other names are not counted.
+    """
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], names: Container[str] | None = None) -> None:
         self._fragments = fragments
+        self._names = names
         self._known: dict[str, _Size] = {}
 
     def size(self, selections: SelectionSetNode) -> _Size:
@@ -121,13 +142,18 @@ class _Measured:
         match node:
             case FieldNode(selection_set=SelectionSetNode() as inner):
                 below = self.size(inner)
-                return _Size(below.fields + 1, below.depth + 1, 1)
+                return _Size(below.fields + self._counts(node), below.depth + 1, 1)
             case InlineFragmentNode(selection_set=inner):
                 return self.size(inner)
             case FragmentSpreadNode():
                 return self._spread(node.name.value)
+            case FieldNode():
+                return _Size(self._counts(node), 1, 1)
             case _:
-                return _Size(1, 1, 1)
+                return _Size()
+
+    def _counts(self, node: FieldNode) -> int:
+        return self._names is None or node.name.value in self._names
 
     def _spread(self, name: str) -> _Size:
         if name not in self._known:

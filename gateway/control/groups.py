@@ -10,9 +10,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
-from gateway.control.managing import NAME, Managing, refuse_text
+from gateway.control.managing import Managing
 from gateway.control.rejection import Rejection, accepted
-from gateway.control.trail import is_id
+from gateway.control.texts import NAME, is_id, refuse_text
 from gateway.http1 import Reason
 from gateway.keys import Actor, GroupRights, Identity, Principal, may_manage_people, query_policy_refused
 from gateway.stores.base import Change, Conflict, Group, Member
@@ -129,11 +129,10 @@ class Groups(Managing):
 
     async def _group(self, change: Change, actor: Actor, group: str) -> Group:
         found = await change.group(group) if is_id(group) else None
-        if found is None or (may_manage_people(actor, found.organization, self._switches) and not _home(actor, found)):
+        refusal = may_manage_people(actor, found.organization, self._switches) if found else None
+        if found is None or (refusal is not None and actor.organization != found.organization):
             raise Rejection(Reason.UNKNOWN_GROUP, "no group of this id is yours to manage")
-        refusal = may_manage_people(actor, found.organization, self._switches)
-        if refusal is not None:
-            raise Rejection(refusal.reason, refusal.message)
+        accepted(refusal)
         return found
 
     def _refuse_group(self, group: Group) -> None:
@@ -158,12 +157,10 @@ class Groups(Managing):
         await self._audit(change, actor, what, group.organization, group.id, **details)
 
 
-def _home(actor: Actor, group: Group) -> bool:
-    return actor.organization == group.organization
-
-
 def _refuse_permissions(permissions: Iterable[str]) -> None:
     words = list(permissions)
-    if len(words) > _PERMISSIONS or len(set(words)) != len(words) or not all(map(_PERMISSION.fullmatch, words)):
-        message = f"a group has up to {_PERMISSIONS} permissions, each once, such as `apiKeyUser`"
+    if len(words) > _PERMISSIONS or len(set(words)) != len(words):
+        raise Rejection(Reason.INVALID_INPUT, f"a group has up to {_PERMISSIONS} permissions, each once")
+    if unfit := [word for word in words if not _PERMISSION.fullmatch(word)]:
+        message = f"`{unfit[0][:64]}` is no permission of a group; one is a word such as `apiKeyUser`"
         raise Rejection(Reason.INVALID_INPUT, message)

@@ -6,13 +6,12 @@ key of the user's identity with the category `session`: it ends by itself, and i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from gateway.control.minting import Issued, Mint
-from gateway.control.people import is_email
 from gateway.control.rejection import Rejection, existing
+from gateway.control.texts import refuse_email, refuse_organization_id
 from gateway.control.trail import OPERATOR
 from gateway.http1 import Reason
 from gateway.keys import SESSION, Identity, Key, Kind, Prefix, Role, digest, prefix_of, start
@@ -54,8 +53,8 @@ class Logins:
 
         Refused when there is an organization already.
         """
-        _refuse_id(organization.id)
-        _refuse_email(email)
+        refuse_organization_id(organization.id)
+        refuse_email(email)
         if await self._registry.organizations():
             raise Rejection(Reason.NOT_ALLOWED, "this installation has its first organization already")
         user = self._mint.id()
@@ -117,13 +116,3 @@ class Logins:
 
     def _event(self, identity: Identity, actor: str, event: str, subject: str) -> AuditEvent:
         return AuditEvent(self._mint.now(), actor, identity.organization, event, subject)
-
-
-def _refuse_id(organization: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", organization):
-        raise Rejection(Reason.INVALID_INPUT, "an organization's id is up to 64 letters, digits, `-` and `_`")
-
-
-def _refuse_email(email: str) -> None:
-    if not is_email(email):
-        raise Rejection(Reason.INVALID_INPUT, "this is no email address")

@@ -1,28 +1,18 @@
-"""What the use cases about people share: who manages whom, and what a name may be."""
+"""What the use cases about people share: who manages whom."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from gateway.control.changing import Changes
 from gateway.control.minting import Mint
 from gateway.control.rejection import Rejection
+from gateway.control.texts import is_id
 from gateway.control.tokens import TokenOptions
-from gateway.control.trail import event, is_id
+from gateway.control.trail import event
 from gateway.http1 import Reason
-from gateway.keys import Actor, Operation, Operator, extents, may_manage_people
+from gateway.keys import Actor, Extent, Operation, extents, may_manage_people
 from gateway.stores.base import Change, Registry, User
-
-NAME = 256
-"""Characters of the name of a person, a group or an organization."""
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def refuse_text(what: str, text: str, limit: int) -> None:
-    if len(text) > limit or _UNPRINTABLE.search(text):
-        raise Rejection(Reason.INVALID_INPUT, f"a {what} has up to {limit} characters, and no control characters")
 
 
 class Managing:
@@ -48,9 +38,12 @@ class Managing:
         raise Rejection(Reason.UNKNOWN_ORGANIZATION, "no organization of this id is yours to manage")
 
     def _refuse_not_platform(self, actor: Actor) -> None:
-        everywhere = any(each.organization is None for each in extents(actor, Operation.MANAGE_PEOPLE, self._switches))
-        if not everywhere or (isinstance(actor, Operator) and actor.organization is not None):
+        if not self._manages_all(actor):
             raise Rejection(Reason.NOT_ALLOWED, "only a platform administrator can do this")
+
+    def _manages_all(self, actor: Actor) -> bool:
+        """Whether the actor manages the people of all organizations."""
+        return Extent() in extents(actor, Operation.MANAGE_PEOPLE, self._switches)
 
     async def _member(self, change: Change, user: str, organization: str) -> User:
         found = await change.user(user) if is_id(user) else None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
-from gateway.control.managing import NAME, Managing, refuse_text
+from gateway.control.managing import Managing
 from gateway.control.rejection import Rejection
-from gateway.control.trail import is_id, name_of
+from gateway.control.texts import NAME, is_id, refuse_organization_id, refuse_text
+from gateway.control.trail import name_of
 from gateway.http1 import Reason
 from gateway.keys import Actor, Operation, Principal, extents, may_manage_people
 from gateway.stores.base import Conflict, IntegrationInstance, Organization
@@ -23,8 +24,7 @@ class Organizations(Managing):
 
     async def add_organization(self, caller: Actor, organization: Organization) -> None:
         """Another organization, for platform administrators; its group Everyone enables API keys."""
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", organization.id):
-            raise Rejection(Reason.INVALID_INPUT, "an organization's id is up to 64 letters, digits, `-` and `_`")
+        refuse_organization_id(organization.id)
         refuse_text("name", organization.name, NAME)
         async with self._changes.by(caller) as (change, actor):
             self._refuse_not_platform(actor)

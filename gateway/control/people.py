@@ -6,24 +6,18 @@ use case may raise Rejection (nothing was changed) and StoreUnavailable.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from gateway.control.managing import NAME, Managing, refuse_text
+from gateway.control.managing import Managing
 from gateway.control.paging import Page
 from gateway.control.rejection import Rejection, existing
-from gateway.control.trail import is_id, name_of
+from gateway.control.texts import NAME, is_email, is_id, refuse_email, refuse_text
+from gateway.control.trail import name_of
 from gateway.http1 import Reason
 from gateway.keys import Actor, Identity, Kind, Operation, Principal, Role, extents, may_manage_people
 from gateway.stores.base import Change, Member, User, UserStatus
-
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}@[^@\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,190}")
-
-
-def is_email(text: str) -> bool:
-    return _EMAIL.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +39,7 @@ class People(Managing):
         They get in by a login link, see `Logins.create_login`.
         """
         refuse_text("name", wanted.first_name + wanted.last_name, NAME)
-        if not is_email(wanted.email):
-            raise Rejection(Reason.INVALID_INPUT, "this is no email address")
+        refuse_email(wanted.email)
         async with self._changes.by(caller) as (change, actor):
             await self._manage(change, actor, organization)
             if wanted.role is Role.PLATFORM_ADMIN:
@@ -217,7 +210,7 @@ class People(Managing):
         found = await change.user(user) if is_id(user) else None
         homes = [each.organization for each in await change.identities_of_user(user)] if found else []
         managed = [may_manage_people(actor, home, self._switches) is None for home in homes]
-        everywhere = may_manage_people(actor, "\0", self._switches) is None
+        everywhere = self._manages_all(actor)
         if found is None or found.status is UserStatus.DELETED or not (everywhere or any(managed)):
             raise Rejection(
                 Reason.UNKNOWN_USER, "no user of this id is yours to manage; contact a platform administrator"

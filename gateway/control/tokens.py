@@ -7,7 +7,6 @@ one audit event. Every use case may raise Rejection (nothing was changed) and St
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +14,8 @@ from gateway.control.changing import Changes
 from gateway.control.granting import Granting
 from gateway.control.minting import Issued, Mint
 from gateway.control.rejection import Rejection, accepted, existing
-from gateway.control.trail import is_id, key_event, name_of
+from gateway.control.texts import is_id, is_printable
+from gateway.control.trail import key_event, name_of
 from gateway.http1 import Reason
 from gateway.keys import (
     DEFAULT_SWITCHES,
@@ -36,7 +36,6 @@ from gateway.keys import (
     acceptable_digest,
     digest,
     expired,
-    expires_soon,
     expiry,
     expiry_at,
     is_session,
@@ -51,7 +50,7 @@ from gateway.keys import (
     visible,
 )
 from gateway.policy import DEFAULT_OPTIONS, PolicyError, PolicyOptions, parse
-from gateway.stores.base import Change, Conflict, KeyQuery, KeyUse, Registry
+from gateway.stores.base import Change, Conflict, KeyQuery, KeyUse, Registry, UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,9 @@ class TokenOptions:
     """Whether projects' and global keys get secrets in Contember's form instead of ours."""
     max_name_characters: int = 256
     """Of a key's name and category: they stand in listings and in every line of the decision log."""
+    max_memberships: int = 20
+    """Of an identity in one project: each is a policy that is read when a key is compiled, and held against the
+    giver's own."""
     max_overlap_hours: int = 168
     """How long a key may live on beside the one that replaces it: a week is enough to reach every place it is in."""
     warn_days: int = 14
@@ -98,7 +100,7 @@ class Tokens:
         self._switches = options.switches
         self._mint = Mint(now, randomness, plain=options.plain_secrets)
         self._changes = Changes(registry, options.projects, now)
-        self._granting = Granting(options.projects, options.policy, options.switches)
+        self._granting = Granting(options.projects, options.policy, options.switches, options.max_memberships)
 
     def within(self, change: Change) -> Tokens:
         """The same use cases as a part of a change that is under way: what they do is kept or lost with it."""
@@ -156,7 +158,7 @@ class Tokens:
             if owner.role is None:
                 raise Rejection(Reason.NOT_ALLOWED, "the user is no member of this organization")
             accepted(may_create(actor, owner, self._switches))
-            await self._refuse_gone(change, owner)
+            await _refuse_gone(change, owner)
             return await self._add(change, actor, owner, wanted)
 
     async def create_project_key(
@@ -205,11 +207,6 @@ class Tokens:
             raise Rejection(Reason.UNKNOWN_ORGANIZATION, "there is no organization of this id")
         return self._options.lifetimes.within(organization.max_key_days)
 
-    async def _refuse_gone(self, change: Change, owner: Identity) -> None:
-        user = await change.user(owner.user or "")
-        if user is None or user.status != "active":
-            raise Rejection(Reason.NOT_ALLOWED, "the user is not active; contact a platform administrator")
-
     def _issue(self, actor: Actor, owner: Identity, wanted: NewKey, lifetimes: Lifetimes) -> tuple[Issued, Digest]:
         if owner.kind is not Kind.ACCOUNT and (wanted.category is not None or wanted.policy is not None):
             raise Rejection(Reason.INVALID_INPUT, "only account keys have a category and a policy")
@@ -240,7 +237,7 @@ class Tokens:
 
     def _refuse_label(self, what: str, text: str) -> None:
         limit = self._options.max_name_characters
-        if not text.strip() or len(text) > limit or _UNPRINTABLE.search(text):
+        if not text.strip() or not is_printable(text, limit):
             message = f"the {what} of a key is a text of up to {limit} characters, without control characters"
             raise Rejection(Reason.INVALID_INPUT, message)
 
@@ -348,10 +345,6 @@ class Tokens:
             raise Rejection(Reason.UNKNOWN_KEY, "no key of this id is yours to see; contact a platform administrator")
         return key
 
-    def expires_soon(self, key: Key) -> bool:
-        """Whether listings warn of a key: it works now, and ends within `warn_days`."""
-        return key.revoked_at is None and expires_soon(key.expires_at, self._mint.now(), self._options.warn_days)
-
     async def last_uses(self, keys: Iterable[Key]) -> dict[str, KeyUse]:
         """When keys were last used, by key; what was never used is not in it."""
         return await self._registry.key_uses([key.id for key in keys])
@@ -365,12 +358,17 @@ _PREFIX = {
     Kind.PROJECT: Prefix.PROJECT,
     Kind.GLOBAL: Prefix.GLOBAL,
 }
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NOT_LIVE = "only a live API key can be replaced"
 _NO_INSTANCE = (
     "no integration instance of this id is yours to manage: a key is made for a configuration of an integration, which "
     "must have one; contact a platform administrator"
 )
+
+
+async def _refuse_gone(change: Change, owner: Identity) -> None:
+    user = await change.user(owner.user or "")
+    if user is None or user.status is not UserStatus.ACTIVE:
+        raise Rejection(Reason.NOT_ALLOWED, "the user is not active; contact a platform administrator")
 
 
 def _refuse_digest(chosen: str | None) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
 from gateway.keys import DEFAULT_SWITCHES, Actor, Key, Operation, Operator, Principal, Switches, extents
@@ -11,13 +9,6 @@ from gateway.stores.base import AuditEvent, Registry
 
 OPERATOR = "operator"
 """The command line in the audit trail."""
-
-_ID = re.compile(r"[\w.@-]{1,128}", re.ASCII)
-
-
-def is_id(text: str) -> bool:
-    """Whether a text can be an id at all; a database need not be asked for the others."""
-    return _ID.fullmatch(text) is not None
 
 
 def name_of(actor: Actor) -> str:

@@ -227,6 +227,8 @@ class Keys(Section):
     """Values in all conditions of a policy: each of them stands in every selector of every narrowed query."""
     policy_value_characters: Count = 256
     """Length of one value or property name."""
+    memberships: Count = 20
+    """Memberships of an identity in one project: each is a policy, and all are read when its key is compiled."""
     login_minutes: Count = 60
     """Minutes that a one-time login link can be used."""
     session_hours: Count = 8
@@ -291,6 +293,8 @@ class Limits(Section):
     """Body of a GraphQL call."""
     control_body: Count = 256 * 1024
     """Body of a call of Contember's or Rapid7's API."""
+    control_tokens: Count = 2_000
+    """Lexical tokens of a GraphQL document about keys and people, JupiterOne's or Contember's; real ones have 100."""
     job_body: Count = 64 * 1024
     """Body of the creation of a synchronization job."""
     inspected_upload: Count = 16 * 1024 * 1024

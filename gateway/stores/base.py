@@ -6,7 +6,7 @@ A resolver has three answers, because the absence of an answer is not an answer:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -356,6 +356,10 @@ class Registry(Protocol):
 
     async def identity(self, identity: str) -> Identity | None: ...
 
+    async def identities(self, chosen: Collection[str]) -> dict[str, Identity]:
+        """By id; those that there are not are not in it."""
+        ...
+
     async def user_identity(self, email: str, organization: str) -> Identity | None:
         """A user's identity in one organization, by the address whatever its letter case."""
         ...
@@ -370,6 +374,10 @@ class Registry(Protocol):
 
     async def user(self, user: str) -> User | None:
         """Also one that was deleted."""
+        ...
+
+    async def users(self, chosen: Collection[str]) -> dict[str, User]:
+        """By id, deleted ones too; those that there never were are not in it."""
         ...
 
     async def members(

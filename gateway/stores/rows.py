@@ -281,7 +281,7 @@ def why_powerless(row: Row[Any]) -> str:
     """Why a user's credentials are dead whatever they are: they never outlive what their owner may do."""
     if row.kind != Kind.USER:
         return ""
-    if row.status != "active":
+    if row.status != UserStatus.ACTIVE:
         return "the owner is not active"
     return "" if row.role else "the owner is not a member"
 

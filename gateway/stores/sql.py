@@ -8,7 +8,7 @@ commits, changes happen one after the other, and the rows of `changes` are numbe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -118,8 +118,11 @@ class SqlRegistry:
         return tuple(map(rows.organization, found))
 
     async def identity(self, identity: str) -> Identity | None:
-        found = await self._all(rows.IDENTITIES.where(identities.c.id == identity))
-        return rows.identity(found[0]) if found else None
+        return (await self.identities([identity])).get(identity)
+
+    async def identities(self, chosen: Collection[str]) -> dict[str, Identity]:
+        found = await self._all(rows.IDENTITIES.where(identities.c.id.in_(chosen)))
+        return {row.identity_id: rows.identity(row) for row in found}
 
     async def user_identity(self, email: str, organization: str) -> Identity | None:
         of_user = rows.IDENTITIES.where(users.c.email_folded == email.casefold())
@@ -136,8 +139,11 @@ class SqlRegistry:
         return tuple(rows.identity(row) for row in found)
 
     async def user(self, user: str) -> User | None:
-        found = await self._all(rows.USERS.where(users.c.id == user))
-        return rows.user(found[0]) if found else None
+        return (await self.users([user])).get(user)
+
+    async def users(self, chosen: Collection[str]) -> dict[str, User]:
+        found = await self._all(rows.USERS.where(users.c.id.in_(chosen)))
+        return {row.user_id: rows.user(row) for row in found}
 
     async def members(
         self, organization: str | None, *, limit: int, after: str | None = None, group: str | None = None

@@ -42,7 +42,7 @@ NOT_SETTINGS = {
     "IdentityOptions.secret",  # has no default to be compared with
 }
 SECTIONS = ("store", "keys", "graph", "limits", "timeouts", "identity", "decision_log")
-READ_ELSEWHERE = {"limits.cursor", "limits.jobs", "keys.last_used_seconds"}
+READ_ELSEWHERE = {"limits.control_tokens", "limits.cursor", "limits.jobs", "keys.last_used_seconds"}
 """By `serving` itself: no options value stands around one number."""
 
 

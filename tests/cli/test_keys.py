@@ -228,6 +228,12 @@ def test_a_key_of_a_user_without_access_is_listed_as_suspended(operate, listed):
     assert [key["state"] for key in listed()] == ["live"]
 
 
+def test_a_key_of_a_disabled_user_is_listed_as_suspended(operate, listed):
+    operate("keys", "create", "--name", "hers", "--user", "admin@example.com")
+    assert operate("users", "disable", "admin@example.com").exit_code == 0
+    assert [key["state"] for key in listed()] == ["suspended"]
+
+
 @pytest.mark.parametrize("command", ["show", "rotate", "revoke"])
 def test_a_key_that_there_is_not_is_told(operate, command):
     result = operate("keys", command, "some-key-id")

@@ -75,10 +75,14 @@ def demo(command: Callable[..., Command], tmp_path: Path) -> Callable[..., tuple
 
 
 def call(url: str, path: str, body: object, **headers: str) -> tuple[int, object]:
+    return send(url, "POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
+
+
+def send(url: str, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, object]:
     """One call on a connection of its own."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
     finally:
@@ -111,18 +115,21 @@ def test_a_demo_leaves_its_files_says_curl_lines_that_work_shares_its_folder_wit
 
 
 def try_curl_lines(output: str) -> None:
-    answers = []
-    for line in output.splitlines():
-        if line.startswith("curl "):
-            _curl, _silent, url, _h, authorization, _h2, content_type, _d, body = shlex.split(line)
-            assert content_type == "Content-Type: application/json"
-            key = authorization.removeprefix("Authorization: ")
-            answers.append(call(url, urlsplit(url).path, json.loads(body), Authorization=key))
-    assert [status for status, _ in answers] == [200, 200, 200]
-    repos, count, token = (answer for _, answer in answers)
+    answers = [as_curl(*shlex.split(line)[2:]) for line in output.splitlines() if line.startswith("curl -s ")]
+    assert [status for status, _ in answers] == [200] * 5
+    repos, count, token, project_key, valid = (answer for _, answer in answers)
     assert {kind for row in repos["data"] for kind in row["entity"]["_type"]} == {"github_repo"}
     assert count["data"][0]["COUNT(e)"] > 2000
     assert token["data"]["createToken"]["token"].startswith("gwa_")
+    assert project_key["data"]["createApiKey"]["ok"] is True
+    assert valid == {"message": "Authorized"}
+
+
+def as_curl(url: str, *options: str) -> tuple[int, object]:
+    given = list(zip(options[::2], options[1::2], strict=True))
+    headers = dict(value.split(": ", 1) for name, value in given if name == "-H")
+    body = dict(given).get("-d")
+    return send(url, "GET" if body is None else "POST", urlsplit(url).path, body, headers)
 
 
 def test_a_demo_starts_afresh(demo):

@@ -14,8 +14,10 @@ from graphql import parse
 
 from gateway.authz.roots import OURS
 from gateway.control import NewKey, NewUser
-from gateway.control.jupiterone import ROOTS, JupiterOne
-from gateway.control.jupiterone.asking import VALUES, Asking, opened_fields
+from gateway.control.graphql_execution import opened_fields
+from gateway.control.jupiterone import JupiterOne
+from gateway.control.jupiterone.asking import VALUES, Asking
+from gateway.control.jupiterone.face import ROOTS
 from gateway.control.jupiterone.schema import schema
 from gateway.control.rejection import Rejection
 from gateway.keys import DAY, GroupRights, Operator, Principal, Role
@@ -283,7 +285,8 @@ async def test_a_value_of_a_query_policy_comes_back_in_a_list(face, admin):
         ({"name": ""}, "a group has a name"),
         ({"name": "Everyone"}, "a group of this name already"),
         ({"name": "x" * 300}, "up to 256 characters"),
-        ({"name": "a", "words": ["two words"]}, "permissions"),
+        ({"name": "a", "words": ["readGraph", "two words"]}, "`two words` is no permission"),
+        ({"name": "a", "words": [""]}, "`` is no permission"),
         ({"name": "a", "words": ["readGraph", "readGraph"]}, "each once"),
         ({"name": "a", "policy": ["_type"]}, "query policy is refused: [0]"),
         ({"name": "a", "policy": [{"_type": 1}]}, "query policy is refused"),

@@ -15,7 +15,7 @@ import pytest
 from gateway.control.rejection import Rejection
 from gateway.control.tokens import NewKey, TokenOptions, Tokens
 from gateway.http1 import Reason
-from gateway.keys import RANDOM_BYTES, Identity, Kind, Lifetimes, Operator, Prefix, Role, prefix_of
+from gateway.keys import RANDOM_BYTES, Identity, Kind, Lifetimes, Membership, Operator, Prefix, Role, prefix_of
 from gateway.policy import PolicyOptions
 
 DAY = 24 * 60 * 60 * 1000
@@ -336,6 +336,17 @@ async def test_101_a_change_that_fails_midway_leaves_nothing_behind(platform, ad
     before = dump(platform.path)
     assert await reason(tokens.create_account_key(admin, ACCOUNT)) is Reason.INVALID_INPUT
     assert dump(platform.path) == before
+
+
+async def test_an_identity_has_as_many_memberships_in_a_project_as_are_allowed(platform, admin, options):
+    allowing = replace(options, max_memberships=2)
+    tokens = Tokens(platform.store.registry, allowing, platform.clock, secrets.token_bytes)
+    viewer = Membership("my-blog", "viewer")
+    await tokens.create_project_key(admin, NewKey("two"), project="my-blog", memberships=[viewer] * 2)
+    refused = await rejected(
+        tokens.create_project_key(admin, NewKey("three"), project="my-blog", memberships=[viewer] * 3)
+    )
+    assert refused.refusal.message == "an identity has up to 2 memberships in a project"
 
 
 def dump(database: Path) -> list[str]:

@@ -23,8 +23,9 @@ from gateway.control.jupiterone.asking import (
 from gateway.control.jupiterone.groups import get_group_list
 from gateway.control.jupiterone.people import ACTIVE, find_member
 from gateway.control.jupiterone.users import get_user_list
-from gateway.control.people import NewUser, is_email
+from gateway.control.people import NewUser
 from gateway.control.rejection import Rejection
+from gateway.control.texts import refuse_email
 from gateway.http1 import Reason
 from gateway.stores.base import AuditEvent, Group, Member
 
@@ -51,8 +52,7 @@ async def _get_account(asking: Asking, _given: Given) -> dict[str, Any]:
 async def _invite(asking: Asking, given: Given) -> dict[str, Any]:
     """In up to two changes; asked again, it goes on where it was."""
     wanted = given["input"]
-    if not is_email(wanted["email"]):
-        raise Rejection(Reason.INVALID_INPUT, "this is no email address")
+    refuse_email(wanted["email"])
     group = await asking.desk.groups.find_group(asking.actor, wanted["groupId"])
     try:
         member = await find_member(asking, wanted["email"], group.organization)

@@ -7,19 +7,11 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLResolveInfo,
-    OperationDefinitionNode,
-    SelectionSetNode,
-)
+from graphql import GraphQLResolveInfo
 
 from gateway.control.desk import Desk
 from gateway.control.rejection import Rejection
@@ -58,7 +50,7 @@ T = TypeVar("T")
 class Asking:
     """One operation under way: who asks, and what its answer may still cost.
 
-    `fields` and `long_fields` are what `opened_fields` counts, of all fields and of those in LONG.
+    `fields` and `long_fields` are what `graphql_execution.opened_fields` counts, of all fields and of those in LONG.
     """
 
     def __init__(self, desk: Desk, actor: Principal, fields: int, long_fields: int = 0) -> None:
@@ -130,28 +122,6 @@ def later(resolve: Callable[..., Any], *first: Any) -> Resolve:
         return resolve(*first, info.context, given)
 
     return resolved
-
-
-def opened_fields(document: DocumentNode, names: Container[str] | None = None) -> int:
-    """The fields of a document that has no cycles, all or those of some names; fragments count wherever they stand."""
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    known: dict[str, int] = {}
-
-    def count(selections: SelectionSetNode) -> int:
-        total = 0
-        for node in selections.selections:
-            if isinstance(node, FragmentSpreadNode):
-                name = node.name.value
-                if name not in known:
-                    known[name] = count(fragments[name].selection_set)
-                total += known[name]
-            else:
-                below = getattr(node, "selection_set", None)
-                counts = isinstance(node, FieldNode) and (names is None or node.name.value in names)
-                total += counts + (count(below) if below else 0)
-        return total
-
-    return sum(count(node.selection_set) for node in document.definitions if isinstance(node, OperationDefinitionNode))
 
 
 # --- pages --------------------------------------------------------------------------------------------------------

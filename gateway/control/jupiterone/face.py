@@ -12,16 +12,16 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from inspect import isawaitable
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, GraphQLError, execute, parse, validate
+from graphql import DocumentNode, ExecutionResult, GraphQLError, parse, validate
 
 from gateway.answers import TRIGGERS
 from gateway.authz.outcome import GraphQLRequest
 from gateway.control.desk import Desk
+from gateway.control.graphql_execution import opened_fields, run
 from gateway.control.jupiterone import account, groups, tokens, users
-from gateway.control.jupiterone.asking import FIELDS, LONG, Asking, Resolve, opened_fields
+from gateway.control.jupiterone.asking import FIELDS, LONG, Asking, Resolve
 from gateway.control.jupiterone.schema import schema
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
@@ -75,23 +75,15 @@ class JupiterOne:
     async def _run(
         self, document: DocumentNode, fields: int, request: GraphQLRequest, actor: Principal
     ) -> GraphQLAnswer:
-        pending = execute(
-            _SCHEMA,
-            document,
-            root_value=ROOTS,
-            context_value=Asking(self._desk, actor, fields, opened_fields(document, LONG)),
-            variable_values=request.variables,
-            operation_name=request.operation_name,
-        )
-        result = await pending if isawaitable(pending) else pending
-        return _answer(result)
+        asking = Asking(self._desk, actor, fields, opened_fields(document, LONG))
+        return _answer(await run(_SCHEMA, document, request, asking, ROOTS))
 
     def _read(self, text: str) -> tuple[DocumentNode, int] | GraphQLAnswer:
-        """The document and how many fields it opens."""
+        """The document and how many fields it opens, counted before it is validated, see `graphql_execution`."""
         try:
             document = parse(text, max_tokens=self._max_tokens)
-            faults = validate(_SCHEMA, document, max_errors=10)
-            fields = 0 if faults else opened_fields(document)
+            fields = opened_fields(document)
+            faults = validate(_SCHEMA, document, max_errors=10) if fields <= FIELDS else []
         except GraphQLError as fault:
             return _not_executed([fault], "GRAPHQL_PARSE_FAILED")
         except RecursionError:

@@ -17,8 +17,8 @@ from gateway.control.jupiterone.asking import (
     position_at,
 )
 from gateway.control.jupiterone.tokens import api_keys_of, tokens_of
-from gateway.control.people import is_email
 from gateway.control.rejection import Rejection
+from gateway.control.texts import is_email
 from gateway.http1 import Reason
 from gateway.keys import ADMINISTRATOR, Identity, Role, gives_api_keys
 from gateway.stores.base import Group, Member, UserStatus
