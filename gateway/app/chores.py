@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Protocol
 
 from gateway.app.control import World
 from gateway.keys import DAY
@@ -22,8 +22,17 @@ from gateway.stores.base import Registry
 
 _log = logging.getLogger(__name__)
 
+_ENDING_SECONDS = 5.0
+"""For work that is under way when the gateway stops."""
+
 COUNTING_SECONDS = 300.0
 """Between two counts of keys that end soon: the warning is in days, and alerts are looked at every few minutes."""
+
+
+class Every(Protocol):
+    """Begins to do something every so many seconds."""
+
+    def __call__(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None: ...
 
 
 @asynccontextmanager
@@ -34,9 +43,9 @@ async def chores(
     writer = UseWriter(noted, registry.note_uses, metrics, world.now)
     count = partial(_count_expiring, registry, settings.keys.warn_days, metrics, world)
     try:
-        async with _beside(
-            _every(settings.keys.last_used_seconds, writer.round), _every(COUNTING_SECONDS, count, at_once=True)
-        ):
+        async with _beside() as every:
+            every(settings.keys.last_used_seconds, writer.round)
+            every(COUNTING_SECONDS, count, at_once=True)
             yield
     finally:
         await writer.last_round()
@@ -45,14 +54,6 @@ async def chores(
 async def _count_expiring(registry: Registry, days: int, metrics: Metrics, world: World) -> None:
     now = world.now()
     metrics.keys_expiring(days, await registry.count_expiring(now, now + days * DAY))
-
-
-async def _every(seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
-    if at_once:
-        await _guarded(work)
-    while True:
-        await asyncio.sleep(seconds)
-        await _guarded(work)
 
 
 async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
@@ -65,12 +66,32 @@ async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
 
 
 @asynccontextmanager
-async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Not a TaskGroup: what the block raises must come out as it is."""
-    tasks = {asyncio.get_running_loop().create_task(each) for each in work}
+async def _beside() -> AsyncIterator[Every]:
+    """What is begun goes on while the block runs. Then work under way may end, since a query that is broken off leaves
+    its connection behind; and is broken off in the end. Not a TaskGroup: what the block raises must come out as it is.
+    """
+    over = asyncio.Event()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def every(seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
+        tasks.add(asyncio.get_running_loop().create_task(_repeat(seconds, work, over, at_once=at_once)))
+
     try:
-        yield
+        yield every
     finally:
-        for task in tasks:
+        over.set()
+        _, late = await asyncio.wait(tasks, timeout=_ENDING_SECONDS)
+        for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _repeat(seconds: float, work: Callable[[], Awaitable[None]], over: asyncio.Event, *, at_once: bool) -> None:
+    if at_once:
+        await _guarded(work)
+    while not over.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await over.wait()
+        if not over.is_set():
+            await _guarded(work)
