@@ -7,6 +7,10 @@ from typing import Any
 
 from gateway.http1 import Headers, Reason
 
+AWAY = "the key store is away; each change was made as a whole or not at all: look, then try again"
+"""Of a call about keys that the store failed. Where it fails at the end of a change, nobody knows whether it was made;
+a field can be several changes, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class FaceAnswer:

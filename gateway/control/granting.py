@@ -1,4 +1,4 @@
-"""What may be given: global roles and memberships, checked before anything is written."""
+"""What may be given: global roles, memberships and another key, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from gateway.keys import (
     Projects,
     Switches,
     extents,
+    is_session,
     may_give_roles,
     membership_faults,
     policy_of,
     reaches,
 )
 from gateway.policy import PolicyOptions, covers
+from gateway.stores.base import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Granting:
         if len(memberships) > self.max_memberships:
             message = f"an identity has up to {self.max_memberships} memberships in a project"
             raise Rejection(Reason.INVALID_INPUT, message)
+        if any(len(each.variables) > _VARIABLES for each in memberships):
+            raise Rejection(Reason.INVALID_INPUT, f"a membership gives values for up to {_VARIABLES} variables")
         faults = tuple(fault for each in memberships for fault in membership_faults(project, each, self.policy))
         if faults:
             message = "; ".join(fault.message for fault in faults)
@@ -87,6 +91,19 @@ class Granting:
 
 
 _GLOBAL_ROLES = frozenset(GlobalRole)
+_VARIABLES = 200
+"""Of one membership: each has a fault of its own to be told of, and other changes wait. Roles have a handful."""
+USER_KEYS = 500
+"""API keys that a user may have at a time, expired ones too: what changes a user ends or tells of all of them in one
+change, and other changes wait for it no longer than `sql_wait`. An operator, who imports keys, may make more."""
+
+
+async def refuse_many_keys(change: Change, user: str) -> None:
+    """Refuses another key of a user who has very many."""
+    owned = [key for key in await change.keys_of_user(user) if not is_session(key)]
+    if len(owned) >= USER_KEYS:
+        message = f"a user has up to {USER_KEYS} keys: revoke those that you do not need any more"
+        raise Rejection(Reason.INVALID_INPUT, message)
 
 
 def anybody_in(project: Project) -> Identity:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from gateway.control.changing import Changes
 from gateway.control.granting import Granting, anybody_in
+from gateway.control.paging import PAGE
 from gateway.control.rejection import Rejection, existing
 from gateway.control.texts import is_id
 from gateway.control.tokens import TokenOptions
@@ -171,7 +172,8 @@ class Grants:
         if found is None:
             return None
         inside = isinstance(actor, Principal) and slug in projects_of(actor.identity)
-        return found if inside or self.sees_members(actor, slug) else None
+        own = inside and actor.organization == found.organization
+        return found if own or self.sees_members(actor, slug) else None
 
     def sees_members(self, actor: Actor, project: str) -> bool:
         """Whether the actor sees who is in a project: whoever sees its keys."""
@@ -185,8 +187,25 @@ class Grants:
         """
         if not self.sees_members(actor, project):
             return ()
-        found = await self._registry.identities_of_project(project)
-        return tuple(each for each in found if each.kind is not Kind.USER or each.role is not None)
+        found: list[Identity] = []
+        after = None
+        while True:
+            page = await self._registry.identities_of_project(project, limit=PAGE, after=after)
+            found += filter(_is_there, page)
+            if len(page) < PAGE:
+                return tuple(found)
+            after = page[-1].id
+
+    async def member(self, actor: Actor, project: str, identity: str) -> Identity | None:
+        """An identity out of `members`."""
+        if not self.sees_members(actor, project) or not is_id(identity):
+            return None
+        found = await self._registry.identity(identity)
+        return found if found and _is_there(found) and project in projects_of(found) else None
+
+
+def _is_there(found: Identity) -> bool:
+    return found.kind is not Kind.USER or found.role is not None
 
 
 def _inside(project: Project, found: Identity | None) -> Identity:

@@ -29,12 +29,19 @@ _PERMISSION = re.compile(r"[A-Za-z][\w:.-]{0,127}", re.ASCII)
 class Groups(Managing):
     """See the module."""
 
-    async def add_group(self, caller: Actor, group: Group) -> Group:
-        """A new group; its id is made here. Names are unique in an organization."""
-        self._refuse_group(group)
+    async def add_group(
+        self, caller: Actor, group: Group, *, rights: Callable[[GroupRights], GroupRights] | None = None
+    ) -> Group:
+        """A new group; its id is made here. Names are unique in an organization.
+
+        Nothing of it is read for who may not make one: policies are long, and a call can hold many. `rights` is a
+        function of those of `group`.
+        """
         async with self._changes.by(caller) as (change, actor):
             await self._manage(change, actor, group.organization)
-            group = replace(group, id=self._mint.id(), everyone=False)
+            given = group.rights if rights is None else rights(group.rights)
+            group = replace(group, id=self._mint.id(), everyone=False, rights=given)
+            self._refuse_group(group)
             await self._write_group(change.add_group, group)
             await self._audit_group(change, actor, "group.create", group)
         return group
@@ -109,7 +116,10 @@ class Groups(Managing):
     async def find_group(self, actor: Actor, group: str) -> Group:
         """A group of an organization whose people the actor manages, or one that the actor is in."""
         found = await self._registry.group(group) if is_id(group) else None
-        if found is not None and found in await self.list_groups(actor, organization=found.organization):
+        if found is not None and (
+            may_manage_people(actor, found.organization, self._switches) is None
+            or found in await self.list_groups(actor, organization=found.organization)
+        ):
             return found
         raise Rejection(Reason.UNKNOWN_GROUP, "there is no group of this id that is yours to see")
 
@@ -139,8 +149,10 @@ class Groups(Managing):
         if not group.name.strip():
             raise Rejection(Reason.INVALID_INPUT, "a group has a name")
         refuse_text("name of a group", group.name, NAME)
-        if len(group.description) > _DESCRIPTION:
-            raise Rejection(Reason.INVALID_INPUT, f"a description has up to {_DESCRIPTION} characters")
+        if len(group.description) > _DESCRIPTION or "\0" in group.description:
+            raise Rejection(
+                Reason.INVALID_INPUT, f"a description has up to {_DESCRIPTION} characters, none of them zero"
+            )
         _refuse_permissions(group.rights.permissions)
         if fault := query_policy_refused(group.rights.query_policy, self._options.policy):
             raise Rejection(Reason.INVALID_POLICY, f"the query policy is refused: {fault}")

@@ -85,7 +85,7 @@ class People(Managing):
 
     async def _end_keys(self, change: Change, actor: Actor, user: str, organization: str | None = None) -> int:
         """Revokes the live user keys and sessions of a user, in one organization or in all; how many these were."""
-        owned = [key for key in await change.keys_of_user(user) if key.revoked_at is None]
+        owned = await change.keys_of_user(user)
         ended = [key for key in owned if organization in (None, key.identity.organization)]
         now, by = self._mint.now(), name_of(actor)
         for key in ended:
@@ -142,6 +142,8 @@ class People(Managing):
         """
         reach = extents(actor, Operation.SEE_PEOPLE, self._switches)
         homes = {each.organization for each in reach if each.user is None}
+        if organization is not None and not is_id(organization):
+            return ()
         if None in homes or organization in homes - {None}:
             return await self._registry.members(organization, limit=limit, after=after)
         if organization is None and homes:
@@ -178,7 +180,7 @@ class People(Managing):
         self, actor: Actor, email: str, *, homes: Iterable[str]
     ) -> tuple[User, tuple[Identity, ...]] | None:
         """The user of an address who is a member of one of these organizations, if the actor may see them there."""
-        for home in homes:
+        for home in homes if is_email(email) else ():
             identity = await self._registry.user_identity(email, home)
             if identity is not None and identity.user is not None:
                 with suppress(Rejection):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.control.changing import Changes
-from gateway.control.granting import Granting
+from gateway.control.granting import Granting, refuse_many_keys
 from gateway.control.minting import Issued, Mint
 from gateway.control.rejection import Rejection, accepted, existing
 from gateway.control.texts import is_id, is_printable
@@ -159,6 +159,8 @@ class Tokens:
                 raise Rejection(Reason.NOT_ALLOWED, "the user is no member of this organization")
             accepted(may_create(actor, owner, self._switches))
             await _refuse_gone(change, owner)
+            if isinstance(actor, Principal):
+                await refuse_many_keys(change, owner.user or "")
             return await self._add(change, actor, owner, wanted)
 
     async def create_project_key(
@@ -202,7 +204,7 @@ class Tokens:
     async def _lifetimes(self, change: Change, owner: Identity) -> Lifetimes:
         if owner.kind is Kind.GLOBAL:
             return self._options.lifetimes
-        organization = await change.organization(owner.organization)
+        organization = await change.organization(owner.organization) if is_id(owner.organization) else None
         if organization is None:
             raise Rejection(Reason.UNKNOWN_ORGANIZATION, "there is no organization of this id")
         return self._options.lifetimes.within(organization.max_key_days)
@@ -325,6 +327,9 @@ class Tokens:
         """
         seen = visible(actor, self._switches)
         chosen = {kind: _within(seen[kind], Extent(organization=organization, project=project)) for kind in kinds}
+        named = (organization, identity, instance, project)
+        if not all(is_id(each) for each in named if each is not None):
+            return ()
         query = KeyQuery(
             chosen,
             limit,

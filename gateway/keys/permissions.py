@@ -103,6 +103,8 @@ def _readable(query_policy: str) -> tuple[Statement, ...] | None:
 
 def _filters(text: str, options: PolicyOptions) -> tuple[Statement, ...]:
     """The filters as conditioned statements; they may say what the condition of a policy may say."""
+    if len(text) > options.max_characters:
+        raise PolicyError("", f"a query policy has up to {options.max_characters} characters")
     filters = loads(text, max_depth=options.max_depth)
     if not isinstance(filters, list):
         raise PolicyError("", "a query policy is a list of filters")

@@ -15,6 +15,7 @@ accepted, makes its membership give nothing, never more.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -139,9 +140,8 @@ def _given(identity: Identity, membership: Membership, projects: Projects) -> tu
 
 
 def _unknown(role: ProjectRole, membership: Membership) -> Iterable[MembershipFault]:
-    names = [name for name, _ in membership.variables]
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1:
+    for name, times in Counter(name for name, _ in membership.variables).items():
+        if times > 1:
             message = f"the variable `{name}` is given more than once"
             yield MembershipFault(FaultCode.VARIABLE_INVALID, membership.role, name, message)
         variable = role.variables.get(name)

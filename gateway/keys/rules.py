@@ -118,7 +118,8 @@ def _extents(actor: Actor, reach: Reach) -> Iterable[Extent]:
         case Reach.ORGANIZATION:
             yield Extent(organization=actor.organization)
         case Reach.PROJECT:
-            yield from (Extent(project=project) for project in sorted(administered(actor)))
+            # a name that the configuration gave to another organization leads nowhere
+            yield from (Extent(actor.organization, project=project) for project in sorted(administered(actor)))
         case Reach.OWN if isinstance(actor, Principal) and actor.identity.user is not None:
             yield Extent(user=actor.identity.user)
         case _:

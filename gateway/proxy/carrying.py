@@ -31,7 +31,7 @@ from gateway.proxy.batch import ANSWER_BYTES, joined, parted
 from gateway.proxy.body import Counted
 from gateway.proxy.context import Context
 from gateway.proxy.deciding import Decided
-from gateway.proxy.headers import length_of, to_client
+from gateway.proxy.headers import UNKEPT, length_of, to_client
 from gateway.proxy.line import Line, Request, Whole
 from gateway.proxy.trace import Element, outcome_of
 from gateway.proxy.wire import Stop
@@ -124,7 +124,7 @@ async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> N
     incoming = context.incoming
     async with line.stream(_request(context, call, forward), call.headers) as answer:
         _refuse_unfit(answer.status)
-        ours: Headers = ((b"x-request-id", context.trace.call_id.encode()),)
+        ours: Headers = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()))
         if (length := length_of(answer.headers)) is not None:
             ours = (*ours, (b"content-length", str(length).encode()))
         context.answering(answer.status)
@@ -140,7 +140,7 @@ async def _learn(context: Context, decided: Decided, forward: Forward, line: Lin
     _refuse_unfit(whole.status)
     if whole.status < 300:  # noqa: PLR2004
         context.deps.jobs.learn(decided.principal.organization, instance, whole)
-    ours = ((b"x-request-id", context.trace.call_id.encode()),)
+    ours = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()))
     await context.answer(Reply(whole.status, whole.body, to_client(whole.headers, ours)))
 
 

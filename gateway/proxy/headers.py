@@ -61,6 +61,13 @@ say that of itself. Its credential, account and cookies do not pass either.
 _UPSTREAM_ONLY = frozenset(
     {
         b"alt-svc",  # an address past the gateway
+        b"cache-control",  # the next seven: what is for one key is kept for nobody, see `UNKEPT`
+        b"cdn-cache-control",
+        b"cloudflare-cdn-cache-control",
+        b"expires",
+        b"pragma",
+        b"surrogate-control",
+        b"x-accel-expires",
         b"clear-site-data",  # the next three are orders to a browser about our own origin
         b"strict-transport-security",
         b"public-key-pins",
@@ -74,6 +81,10 @@ _UPSTREAM_ONLY = frozenset(
         b"x-request-id",
     }
 )
+
+UNKEPT: Headers = ((b"cache-control", b"no-store"),)
+"""Of every answer. The upstream answered our credential and may call that public, and caches know of no key in
+`X-Api-Key` (for `Authorization`, see RFC 9111, section 3.5): they would tell it to the next caller, whoever that is."""
 
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")

@@ -281,7 +281,7 @@ class Change(Protocol):
     async def keys_of_instance(self, instance: str) -> tuple[Key, ...]: ...
 
     async def keys_of_user(self, user: str) -> tuple[Key, ...]:
-        """All keys of a user's identities, revoked ones and sessions too."""
+        """All keys of a user's identities that are not revoked, expired ones and sessions too."""
         ...
 
     # --- identities and keys
@@ -368,8 +368,10 @@ class Registry(Protocol):
         """In the organizations that the user is a member of, by organization."""
         ...
 
-    async def identities_of_project(self, project: str) -> tuple[Identity, ...]:
-        """All that have a membership in it, by id."""
+    async def identities_of_project(
+        self, project: str, *, limit: int, after: str | None = None
+    ) -> tuple[Identity, ...]:
+        """A page of those that have a membership in it, by id; `after` is the id of the last one seen."""
         ...
 
     async def user(self, user: str) -> User | None:

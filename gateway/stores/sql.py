@@ -133,10 +133,15 @@ class SqlRegistry:
         of_user = rows.MEMBERS.where(identities.c.user_id == user).order_by(identities.c.organization_id)
         return tuple(rows.identity(row) for row in await self._all(of_user))
 
-    async def identities_of_project(self, project: str) -> tuple[Identity, ...]:
-        inside = select(memberships.c.identity_id).where(memberships.c.project == project)
-        found = await self._all(rows.IDENTITIES.where(identities.c.id.in_(inside)).order_by(identities.c.id))
-        return tuple(rows.identity(row) for row in found)
+    async def identities_of_project(
+        self, project: str, *, limit: int, after: str | None = None
+    ) -> tuple[Identity, ...]:
+        inside = select(memberships.c.identity_id).distinct().where(memberships.c.project == project)
+        if after is not None:
+            inside = inside.where(memberships.c.identity_id > after)
+        page = inside.order_by(memberships.c.identity_id).limit(limit).subquery()
+        chosen = rows.IDENTITIES.where(identities.c.id.in_(select(page.c.identity_id))).order_by(identities.c.id)
+        return tuple(rows.identity(row) for row in await self._all(chosen))
 
     async def user(self, user: str) -> User | None:
         return (await self.users([user])).get(user)

@@ -183,7 +183,7 @@ class SqlChange:
         return await self._keys(identities.c.instance_id == instance)
 
     async def keys_of_user(self, user: str) -> tuple[Key, ...]:
-        return await self._keys(identities.c.user_id == user)
+        return await self._keys((identities.c.user_id == user) & keys.c.revoked_at.is_(None))
 
     # --- identities and keys
 

@@ -243,7 +243,7 @@ async def test_a_store_that_is_away_is_asked_once_for_a_document(platform, tenan
         raise StoreUnavailable
 
     monkeypatch.setattr(platform.store.registry, "change", away)
-    monkeypatch.setattr(platform.store.registry, "identities_of_project", away)
+    monkeypatch.setattr(platform.store.registry, "identity", away)
     changes = " ".join(f'a{number}: disableApiKey(id: "x") {{ ok }}' for number in range(10))
     reads = " ".join(
         f'a{number}: projectMemberships(projectSlug: "{slug}", identityId: "x") {{ role }}'

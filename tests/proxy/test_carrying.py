@@ -105,6 +105,17 @@ async def test_the_client_sees_nothing_of_the_upstream_itself(gateway, upstream,
     assert headers["x-request-id"] == "call-0001"
 
 
+async def test_no_cache_on_the_way_keeps_what_is_for_one_key(gateway, upstream, says):
+    """Caches know of no key in `X-Api-Key`, and of one in `Authorization` they are told that the answer is public."""
+    public = ["Cache-Control: public, max-age=60", "Expires: Thu, 01 Dec 2039 16:00:00 GMT", "ETag: 1"]
+    upstream.script = upstream.says(says(b'{"job":{"id":"j1","integrationInstanceId":"i1"}}', "200 OK", *public))
+    for method, path in (("GET", JOB), ("POST", "/j1ql")):
+        answer = await gateway.ask(method, path, b'{"query":"FIND *"}' if method == "POST" else b"", "super")
+        assert answer.status == 200
+        assert answer.headers["cache-control"] == "no-store"
+        assert "expires" not in answer.headers
+
+
 @pytest.mark.parametrize(
     "status",
     [

@@ -76,6 +76,11 @@ def test_the_rest_goes_on_in_order_and_unchanged():
         b"transfer-encoding",
         b"upgrade",
         b"content-length",
+        b"cache-control",
+        b"cdn-cache-control",
+        b"expires",
+        b"surrogate-control",
+        b"x-accel-expires",
     ],
 )
 def test_nothing_about_the_upstream_itself_reaches_the_client(name):

@@ -2,7 +2,7 @@
 
 Names, types, codes and messages are those of Contember's server, so that its clients work here. HTTP statuses as well:
 200 wherever an operation was executed, its refusals in the answer; 400 where it was not, or where a refused field could
-not be null; 503 where the store is away and nothing was done.
+not be null; 503 where the store is away and nothing is known to be done.
 
 It is not as that server is where that would be a trap: `monitor` is a role, and no word that is none makes a key; the
 last role can be taken away; ids of any form get the codes of unknown ones; a token's hash that is in use is an error of
@@ -26,7 +26,7 @@ from graphql import (
 )
 
 from gateway.authz.outcome import GraphQLRequest
-from gateway.control.answer import FaceAnswer
+from gateway.control.answer import AWAY, FaceAnswer
 from gateway.control.contember.mutations import MUTATIONS
 from gateway.control.contember.reading import Reading
 from gateway.control.contember.resolvers import TYPES, Resolver
@@ -121,8 +121,7 @@ def _formatted(fault: GraphQLError) -> dict[str, Any]:
         return dict(fault.formatted)
     if isinstance(fault.original_error, StoreUnavailable):
         extensions = {"code": "ServiceUnavailable", "reason": Reason.STORE_UNAVAILABLE.value}
-        message = "the key store is away; this field changed nothing"
-        return dict(fault.formatted) | {"message": message, "extensions": extensions}
+        return dict(fault.formatted) | {"message": AWAY, "extensions": extensions}
     return {"message": "Internal server error"}
 
 

@@ -91,6 +91,11 @@ class Reading:
         """Who is in a project; nobody where the caller may not see it."""
         return await self._once(("members", project), lambda: self.desk.grants.members(self.actor, project))
 
+    async def member(self, project: str, identity: str) -> Identity | None:
+        """One of them."""
+        grants = self.desk.grants
+        return await self._once(("member", project, identity), lambda: grants.member(self.actor, project, identity))
+
     async def project_keys(self, project: str) -> tuple[KeyShown, ...]:
         return await self._once(("keys", project), lambda: self._keys(kinds=(Kind.PROJECT,), project=project))
 

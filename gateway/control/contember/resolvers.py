@@ -77,8 +77,7 @@ async def _project_memberships(
 ) -> Sequence[dict[str, Any]]:
     reading = info.context
     own = reading.actor.identity
-    candidates = (own,) if own.id == identity_id else await reading.members(project_slug)
-    found = next((each for each in candidates if each.id == identity_id), None)
+    found = own if own.id == identity_id else await reading.member(project_slug, identity_id)
     return [] if found is None else _memberships_in(project_slug, found)
 
 
@@ -184,6 +183,8 @@ async def _filtered(reading: Reading, found: Sequence[Identity], wanted: Mapping
         and (identities is None or each.id in identities)
         and (people is None or each.user in people)
     ]
+    if people is not None:  # by whom the caller may not see, nobody is found
+        chosen = [each for each in chosen if each.user is not None and await reading.person(each.user) is not None]
     return chosen if emails is None else await _of_emails(reading, chosen, emails)
 
 

@@ -135,12 +135,8 @@ _INVITATIONS: Listing[tuple[Member, Group]] = Listing(
 
 async def _audit_events(asking: Asking, given: Given) -> dict[str, Any]:
     size, after = page_size(given), position_at(given, int)
-    found = await asking.desk.trail.read(
-        asking.actor,
-        limit=size + 1,
-        before=after[0] if after else None,
-        organization=asking.organization or None,
-    )
+    start, home, trail = after[0] if after else None, asking.organization or None, asking.desk.trail
+    found = await asking.rows(lambda: trail.read(asking.actor, limit=size + 1, before=start, organization=home))
     return page_of(asking, _EVENTS, found, size)
 
 

@@ -31,6 +31,10 @@ MOST_GROUPS = 10_000
 VALUES = 200_000
 """Values of one answer, about a second of work: a thousand users with forty fields and a hundred groups among them."""
 
+ROWS = 20_000
+"""Keys, users, groups and events that one operation reads in lists, about a second of work as well: aliases can ask
+for one list again and again, and what is read is read whether or not the answer holds it in the end."""
+
 TEXT = 32 * 1024 * 1024
 """Characters of long texts in one answer. A policy has up to 65,536; a page of a thousand keys has usually half a
 million, but aliases can ask for each of them again and again."""
@@ -60,6 +64,7 @@ class Asking:
         self._long_fields = long_fields
         self._left = VALUES
         self._text_left = TEXT
+        self._rows_left = ROWS
         self._one_by_one = asyncio.Lock()
         self._groups: dict[str, tuple[Group, ...]] = {}
         self._emails: dict[str, str | None] = {}
@@ -79,6 +84,19 @@ class Asking:
         if self._left < 0 or self._text_left < 0:
             message = f"the answer would have more than {VALUES} values, or {TEXT} characters of long texts"
             raise Rejection(Reason.INVALID_INPUT, f"{message}: ask for fewer fields, or for smaller pages")
+
+    async def rows(self, read: Callable[[], Awaitable[tuple[T, ...]]]) -> tuple[T, ...]:
+        """What a list is made of; lists are read one after the other.
+
+        Raises Rejection, and reads nothing, when enough was read.
+        """
+        async with self._one_by_one:
+            if self._rows_left <= 0:
+                message = f"one operation reads up to {ROWS} things in lists: ask for fewer lists, or for smaller pages"
+                raise Rejection(Reason.INVALID_INPUT, message)
+            found = await read()
+            self._rows_left -= len(found)
+        return found
 
     async def groups_of(self, identity: Identity) -> tuple[Group, ...]:
         """The groups of a user; the items of a page ask one after the other, not all at once."""

@@ -18,6 +18,7 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, parse, validate
 
 from gateway.answers import TRIGGERS
 from gateway.authz.outcome import GraphQLRequest
+from gateway.control.answer import AWAY
 from gateway.control.desk import Desk
 from gateway.control.graphql_execution import opened_fields, run
 from gateway.control.jupiterone import account, groups, tokens, users
@@ -46,7 +47,7 @@ class GraphQLAnswer:
     """The JSON of an answer and the HTTP status that it means where it travels alone.
 
     200: executed, refusals in `errors`. 400: not executed, for the document does not fit the schema or the variables
-    do not fit the document. 503: the store is away and nothing was done.
+    do not fit the document. 503: the store is away and nothing is known to be done.
     """
 
     status: int
@@ -132,7 +133,7 @@ def _executed(fault: GraphQLError) -> dict[str, Any]:
         case Rejection(refusal=refusal):
             reason, message = refusal.reason, refusal.message
         case StoreUnavailable():
-            reason, message = Reason.STORE_UNAVAILABLE, "the key store is away; this field changed nothing"
+            reason, message = Reason.STORE_UNAVAILABLE, AWAY
         case error:
             _log.error("a root field failed", exc_info=error)
             reason, message = Reason.INTERNAL, "an internal error; nothing more is known to you"

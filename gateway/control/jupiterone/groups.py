@@ -30,9 +30,9 @@ from gateway.stores.base import Group, Member
 
 
 async def _create(asking: Asking, given: Given) -> dict[str, Any]:
-    rights = _rights(given, "abacPermissions", "queryPolicy")(GroupRights())
-    wanted = Group("", asking.organization, given["name"], given.get("description") or "", rights=rights)
-    return short_group(await asking.desk.groups.add_group(asking.actor, wanted))
+    wanted = Group("", asking.organization, given["name"], given.get("description") or "")
+    rights = _rights(given, "abacPermissions", "queryPolicy")
+    return short_group(await asking.desk.groups.add_group(asking.actor, wanted, rights=rights))
 
 
 async def _update(asking: Asking, given: Given) -> dict[str, Any]:
@@ -75,8 +75,8 @@ async def _write(asking: Asking, wanted: Given, before: Group | None) -> Group:
     name, description = wanted.get("groupName"), wanted.get("groupDescription")
     rights = _rights(wanted, "groupAbacPermission", "groupQueryPolicy")
     if before is None:
-        new = Group("", asking.organization, name or "", description or "", rights=rights(GroupRights()))
-        return await asking.desk.groups.add_group(asking.actor, new)
+        new = Group("", asking.organization, name or "", description or "")
+        return await asking.desk.groups.add_group(asking.actor, new, rights=rights)
     return await asking.desk.groups.change_group(
         asking.actor, before.id, name=name, description=description, rights=rights
     )
@@ -168,12 +168,17 @@ async def _get(asking: Asking, given: Given) -> dict[str, Any]:
 async def get_group_list(asking: Asking, given: Given) -> dict[str, Any]:
     """A page of the groups of the caller's organization that the caller may see."""
     part = (given.get("groupNameFilter") or "").casefold()
-    groups = await asking.desk.groups.list_groups(asking.actor, organization=asking.organization)
+    groups = await _listed(asking)
     return group_page(asking, given, [group for group in groups if part in group.name.casefold()])
 
 
+async def _listed(asking: Asking) -> tuple[Group, ...]:
+    groups, home = asking.desk.groups, asking.organization
+    return await asking.rows(lambda: groups.list_groups(asking.actor, organization=home))
+
+
 async def _groups(asking: Asking, given: Given) -> dict[str, Any]:
-    groups = await asking.desk.groups.list_groups(asking.actor, organization=asking.organization)
+    groups = await _listed(asking)
     return group_page(asking, given, groups, SHORT_GROUPS)
 
 

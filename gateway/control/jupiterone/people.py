@@ -102,9 +102,8 @@ def user_page(asking: Asking, found: tuple[Member, ...], size: int) -> dict[str,
 async def group_users(group: str, asking: Asking, given: Given) -> dict[str, Any]:
     """A page of a group's users, by id."""
     size, after = page_size(given), position_at(given, str)
-    found = await asking.desk.groups.list_group_members(
-        asking.actor, group, limit=size + 1, after=after[0] if after else None
-    )
+    start, groups = after[0] if after else None, asking.desk.groups
+    found = await asking.rows(lambda: groups.list_group_members(asking.actor, group, limit=size + 1, after=start))
     return user_page(asking, found, size)
 
 

@@ -157,16 +157,14 @@ async def _tokens(asking: Asking, given: Given) -> dict[str, Any]:
     where = await _where(asking, search or {})
     if where is None:
         return page_of(asking, _TOKENS, (), size)
-    found = await asking.desk.tokens.list_keys(
-        asking.actor,
-        limit=size + 1,
-        after=after,
-        kinds=kinds,
-        organization=asking.organization or None,
-        instance=where.get("instance"),
-        identity=where.get("identity"),
-    )
+    found = await _read(asking, size, after, kinds=kinds, organization=asking.organization or None, **where)
     return page_of(asking, _TOKENS, found, size)
+
+
+async def _read(asking: Asking, size: int, after: tuple[Any, ...] | None, **narrowed: Any) -> tuple[Key, ...]:
+    """The keys of a page, and one more where there is another page."""
+    list_keys = asking.desk.tokens.list_keys
+    return await asking.rows(lambda: list_keys(asking.actor, limit=size + 1, after=after, **narrowed))
 
 
 async def _where(asking: Asking, search: Given) -> dict[str, str] | None:
@@ -195,15 +193,8 @@ async def _identity_of(asking: Asking, user: str) -> str | None:
 
 
 async def _integration_tokens(asking: Asking, given: Given) -> dict[str, Any]:
-    size = page_size(given)
-    found = await asking.desk.tokens.list_keys(
-        asking.actor,
-        limit=size + 1,
-        after=position_at(given, int, str),
-        kinds=(Kind.INTEGRATION,),
-        instance=given["id"],
-        revoked=False,
-    )
+    size, after = page_size(given), position_at(given, int, str)
+    found = await _read(asking, size, after, kinds=(Kind.INTEGRATION,), instance=given["id"], revoked=False)
     return page_of(asking, _INTEGRATION_TOKENS, found, size)
 
 
@@ -221,9 +212,7 @@ async def _keys_of(
     identity: Identity, asking: Asking, given: Given, listing: Listing[Key], *, revoked: bool
 ) -> dict[str, Any]:
     size, after = page_size(given), position_at(given, int, str)
-    found = await asking.desk.tokens.list_keys(
-        asking.actor, limit=size + 1, after=after, kinds=(Kind.USER,), identity=identity.id, revoked=revoked
-    )
+    found = await _read(asking, size, after, kinds=(Kind.USER,), identity=identity.id, revoked=revoked)
     return page_of(asking, listing, found, size)
 
 

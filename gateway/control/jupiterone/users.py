@@ -29,8 +29,9 @@ async def get_user_list(asking: Asking, given: Given) -> dict[str, Any]:
     if email is not None:
         found = await _by_email(asking, email)
     else:
-        found = await asking.desk.people.list_members(
-            asking.actor, limit=size + 1, after=after[0] if after else None, organization=asking.organization
+        start, home, people = after[0] if after else None, asking.organization, asking.desk.people
+        found = await asking.rows(
+            lambda: people.list_members(asking.actor, limit=size + 1, after=start, organization=home)
         )
     return user_page(asking, found, size)
 

@@ -7,7 +7,7 @@ its handler is called. Errors are `{"message": …}`, with their stable code in 
 from __future__ import annotations
 
 from gateway.answers import account_refusal
-from gateway.control.answer import FaceAnswer
+from gateway.control.answer import AWAY, FaceAnswer
 from gateway.control.desk import Desk
 from gateway.control.rapid7.handlers import Visit
 from gateway.control.rapid7.operations import Operation, operations_at
@@ -17,9 +17,7 @@ from gateway.http1 import Call, Reason, Refusal, says_json
 from gateway.keys import Principal
 from gateway.stores.base import StoreUnavailable
 
-_AWAY = Refusal(
-    Reason.STORE_UNAVAILABLE, "the key store is away; a change was made as a whole or not at all: look, then try again"
-)
+_AWAY = Refusal(Reason.STORE_UNAVAILABLE, AWAY)
 
 
 class Rapid7:
