@@ -34,9 +34,10 @@ class People(Managing):
     """See the module."""
 
     async def add_user(self, caller: Actor, wanted: NewUser, *, organization: str) -> Identity:
-        """A new member of an organization; somebody who has a user already, by the address, becomes a member with it.
+        """A new member of an organization, who gets in by a login link, see `Logins.create_login`.
 
-        They get in by a login link, see `Logins.create_login`.
+        Somebody who has a user already, by the address, becomes a member with it. Of another organization's users a
+        platform administrator decides: its administrators manage them, and they are told to no others.
         """
         refuse_text("name", wanted.first_name + wanted.last_name, NAME)
         refuse_email(wanted.email)
@@ -45,8 +46,12 @@ class People(Managing):
             if wanted.role is Role.PLATFORM_ADMIN:
                 self._refuse_not_platform(actor)
             user = await self._user(change, wanted)
-            if await change.identity_of(user, organization) is not None:
+            homes = [each.organization for each in await change.identities_of_user(user)]
+            if organization in homes:
                 raise Rejection(Reason.ALREADY_THERE, "this user is a member of the organization already")
+            if homes and not self._manages_all(actor):
+                message = "this user is another organization's; contact a platform administrator"
+                raise Rejection(Reason.NOT_ALLOWED, message)
             role = Role.ORGANIZATION_ADMIN if wanted.role is Role.PLATFORM_ADMIN else wanted.role
             await change.add_member(user, organization, role)
             identity = await change.identity_of(user, organization)

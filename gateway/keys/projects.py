@@ -4,8 +4,8 @@
     variable = {} | {"fallback": [value, ...]} | {"predefined": "identityID" | "personID"}
 
 A statement is one of a policy (see `gateway.policy`), but that a value of a condition, and a resource, may be a hole:
-`{"variable": "language"}`. A filled role is the text of a policy and is read like any other, so a value can say nothing
-that a policy could not say.
+`{"variable": "language"}`; and that its effect is ALLOW, since whoever may give a role must not take away by it. A
+filled role is the text of a policy and is read like any other, so a value can say nothing that a policy could not say.
 
 The ideas and the words are those of Contember's projects and of its validation of memberships. Roles are read from the
 configuration each time a key is compiled: a role, variable or project that is gone, and a value that is no longer
@@ -22,7 +22,17 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.keys.model import Identity, Membership
-from gateway.policy import ANY, DEFAULT_OPTIONS, READ_GRAPH, UNLIMITED, PolicyError, PolicyOptions, Statement, parse
+from gateway.policy import (
+    ANY,
+    DEFAULT_OPTIONS,
+    READ_GRAPH,
+    UNLIMITED,
+    Effect,
+    PolicyError,
+    PolicyOptions,
+    Statement,
+    parse,
+)
 
 ADMIN = "admin"
 """The role that also manages its project's keys and members. A project that does not define it has the built-in one,
@@ -117,7 +127,9 @@ def check_role(role: ProjectRole, options: PolicyOptions = DEFAULT_OPTIONS) -> N
     holes = set(_holes(role))
     if undeclared := holes - set(role.variables):
         raise PolicyError("variables", f"`{min(undeclared)}` stands in a hole and is not declared")
-    parse(_filled(role, dict.fromkeys(role.variables, _ANY_VALUE)), options)
+    for statement in parse(_filled(role, dict.fromkeys(role.variables, _ANY_VALUE)), options).statements:
+        if statement.effect is not Effect.ALLOW:
+            raise PolicyError(f"{statement.id}.effect", "a role gives and takes nothing away: its effect is `ALLOW`")
     if idle := set(role.variables) - holes:
         raise PolicyError(f"variables.{min(idle)}", "is declared and stands in no hole")
 

@@ -253,7 +253,8 @@ class Change(Protocol):
     async def change_member(self, user: str, organization: str, role: Role) -> None: ...
 
     async def remove_member(self, user: str, organization: str) -> None:
-        """From the organization, its groups and its projects; keys that are not revoked are alive if they come back."""
+        """From the organization, its groups and its projects, without global roles; keys that are not revoked are alive
+        if they come back."""
         ...
 
     async def add_group(self, group: Group) -> None: ...

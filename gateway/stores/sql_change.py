@@ -143,6 +143,7 @@ class SqlChange:
         own = (identities.c.user_id == user) & (identities.c.organization_id == organization)
         concerned = select(identities.c.id).where(own)
         await self._write(delete(memberships).where(memberships.c.identity_id.in_(concerned)))
+        await self._write(update(identities).where(own).values(roles="[]"))
         await self._user_changed(user)
 
     async def add_group(self, group: Group) -> None:

@@ -47,7 +47,8 @@ async def test_an_administrator_manages_the_users_of_the_own_organization_alone(
 
 async def test_a_user_of_two_organizations_is_ended_by_no_administrator_of_one(platform, admin, stranger, user, root):
     people, somebody = platform.desk.people, user.identity.user
-    await people.add_user(stranger, NewUser("ULI@example.com"), organization="globex")  # the same person
+    await refused(people.add_user(stranger, NewUser("uli@example.com"), organization="globex"), Reason.NOT_ALLOWED)
+    await people.add_user(root, NewUser("ULI@example.com"), organization="globex")  # the same person
     for one in (admin, stranger):
         await refused(people.delete_user(one, somebody), Reason.NOT_ALLOWED)
         await refused(people.set_enabled(one, somebody, enabled=False), Reason.NOT_ALLOWED)

@@ -339,3 +339,9 @@ def test_the_fault_of_a_role_is_pointed_at(role, path, told):
         check_role(role)
     assert refused.value.path.startswith(path)
     assert told in refused.value.message
+
+
+def test_a_role_takes_nothing_away():
+    viewing = {"effect": "ALLOW", "actions": ["dashboard:View"], "resources": ["*"]}
+    with pytest.raises(PolicyError, match=r"permissions\[1\].effect: a role gives and takes nothing away"):
+        check_role(ProjectRole((viewing, viewing | {"effect": "DENY"})))

@@ -72,6 +72,8 @@ class ControlPlane(KeyRules):
         who, user = self.manager(actor, home), self.model.user_of(email)
         expected = self.manages(who, home) and (user, home) not in self.model.members
         expected = expected and (role is not Role.PLATFORM_ADMIN or self.model.is_above(who))
+        elsewhere = any(each == user for each, _ in self.model.members)
+        expected = expected and (not elsewhere or self.model.is_above(who))
         people = self.desk(at).people
         identity = self.do(who, people.add_user(self.real(who), NewUser(email, role), organization=home), expected)
         if identity:
@@ -119,7 +121,7 @@ class ControlPlane(KeyRules):
         self.model.members.pop((user, home), None)
         identity = self.model.identity_of(user, home)
         if identity is not None:
-            self.model.identities[identity]["memberships"] = {}
+            self.model.identities[identity] |= {"memberships": {}, "roles": set()}
         for its in self.model.keys.values():
             if its["identity"] == identity:
                 its["revoked"] = its["revoked"] or self.model.now
