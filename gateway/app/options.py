@@ -33,6 +33,7 @@ def store(settings: Settings) -> StoreOptions:
         loop_wait=chosen.loop_wait,
         lookup_timeout=chosen.lookup_timeout,
         lookups=chosen.lookups,
+        lease=chosen.lease,
         memory_keys=chosen.memory_keys,
         absent_keys=chosen.absent_keys,
         absent_seconds=chosen.absent_seconds,

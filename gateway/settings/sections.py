@@ -177,7 +177,7 @@ class Store(Section):
     redis: RedisURL = None
     """Second level of the cache, `redis://[:password@]host:port/db`; without it a miss goes to SQL."""
     sql_connections: Annotated[int, Field(ge=2)] = 4
-    """Connections to the database; a change under way holds one. For PostgreSQL two more follow the changes."""
+    """Connections to the database; a change under way holds one. For PostgreSQL four more follow the changes."""
     sql_wait: Seconds = 5.0
     """Seconds that a change waits for another one to end, in this process or in another."""
     loop_wait: Seconds = 0.05
@@ -186,6 +186,8 @@ class Store(Section):
     """Seconds that a call waits for its key at most, whatever is away; then it is answered 503."""
     lookups: Count = 32
     """Look-ups under way at once, and so connections to Redis."""
+    lease: Seconds = 2.0
+    """Seconds that a gateway trusts what it knows without hearing from PostgreSQL; changes wait so for a lost one."""
     memory_keys: Count = 10_000
     """Keys held in this process, about 2 KB each; the least recently used goes first."""
     absent_keys: Count = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -38,6 +38,7 @@ from gateway.stores.base import (
 from gateway.stores.chain import Head, Verdict
 from gateway.stores.file import DatabaseFile
 from gateway.stores.journal import History, Journal
+from gateway.stores.leases import LeasedFollowers, LeasedJournal
 from gateway.stores.options import StoreOptions
 from gateway.stores.postgres_journal import PostgresJournal
 from gateway.stores.redis import RedisLevel
@@ -133,13 +134,20 @@ async def open_store(
 
 async def _open_database(options: StoreOptions, opened: AsyncExitStack) -> tuple[History, Database]:
     if options.url is not None:
-        follower = await PostgresJournal.open(options)
+        journal = await PostgresJournal.open(options)
+        pool = postgres.engine(options, connections=2, ping=False)  # one to renew the lease, one to be woken by
+        follower = LeasedJournal(
+            journal,
+            pool.execution_options(isolation_level="AUTOCOMMIT"),
+            lease=options.lease,
+        )
         opened.push_async_callback(follower.close)
-        return follower, postgres.database(options)
+        database = postgres.database(options)
+        return follower, replace(database, followers=LeasedFollowers(database.reading))
     file = DatabaseFile(options.path)
-    journal = Journal(file, options)
-    opened.callback(journal.close)
-    return journal, sqlite.database(file, options)
+    local = Journal(file, options)
+    opened.callback(local.close)
+    return local, sqlite.database(file, options)
 
 
 async def make_store(options: StoreOptions) -> None:

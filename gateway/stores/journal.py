@@ -54,7 +54,7 @@ class History(Protocol):
     that is held can be trusted until `catch_up` succeeds."""
 
     async def catch_up(self, forget: Forget) -> None:
-        """Tells what was changed since the last time, up to a moment that is not before this call began.
+        """Tells what was changed since the last time: at least all that was acknowledged before this call began.
 
         `forget` is called in the very step in which the journal moves on: nothing that was read later is told twice,
         and nothing is ever held that is older than where the journal stands.

@@ -44,6 +44,10 @@ class StoreOptions:
     catch_up_rows: int = 1_000
     """Changes read one by one before a call; further behind than that, everything is forgotten instead."""
 
+    lease: float = 2.0
+    """For how long a gateway may trust what it remembers without hearing from PostgreSQL. A revocation waits so long at
+    most for a gateway that is stopped or cut off; known keys are served so long at most while the server is away."""
+
     redis_url: str | None = field(default=None, repr=False)
     """`redis://`, `rediss://` or `unix://` address with its credentials; None leaves the level out."""
 

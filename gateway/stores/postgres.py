@@ -41,7 +41,7 @@ from gateway.stores.options import StoreOptions
 from gateway.stores.sql import Database
 from gateway.stores.sql_change import first_change
 
-_LOCK = 7453010373645639777
+LOCK = 7453010373645639777
 """Any number, the same in every gateway."""
 
 _ABANDONED = "60s"
@@ -80,7 +80,7 @@ def database(options: StoreOptions) -> Database:
     return Database(
         pool,
         pool.execution_options(isolation_level="AUTOCOMMIT"),
-        begin_change=f"SELECT pg_advisory_xact_lock({_LOCK})",
+        begin_change=f"SELECT pg_advisory_xact_lock({LOCK})",
         begin_snapshot="SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         check=lambda: None,  # a database that was replaced has another history, which `journal` sees
     )
@@ -123,7 +123,7 @@ async def _locked(options: StoreOptions) -> AsyncIterator[AsyncConnection]:
     try:
         with _opening():
             async with pool.begin() as connection:
-                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
                 yield connection
     finally:
         await pool.dispose()

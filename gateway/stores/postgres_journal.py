@@ -1,9 +1,10 @@
 """The history of changes in PostgreSQL, as one process follows it.
 
-Before a call is answered, the server is asked for the rows since the last time: one statement on a connection of its
-own, over an index, which as a rule answers with the one row where the journal stands. Calls that come while it is asked
-share the next question: an answer serves whoever was there before the question was sent. So there is one question under
-way at a time, the answers are taken in their order, and a thousand calls at once ask twice at most.
+A renewal of the lease asks the server for the rows since the last time, and so does each call while there is no lease
+(see `leases`): one statement on a connection of its own, over an index, which as a rule answers with the one row where
+the journal stands. Calls that come while it is asked share the next question: an answer serves whoever was there before
+the question was sent. So there is one question under way at a time, the answers are taken in their order, and a
+thousand calls at once ask twice at most.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ class PostgresJournal:
         except BaseException:
             await engine.dispose()
             raise
+
+    @property
+    def position(self) -> Mark:
+        """Where the journal stands: all changes to here were told."""
+        return self._at
 
     async def close(self) -> None:
         if self._asking:

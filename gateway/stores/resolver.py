@@ -2,14 +2,17 @@
 
 **The promise.** `find` never answers with what was no longer true when the call began, however warm the caches are and
 whichever process made the change, on this machine (SQLite) or on any (PostgreSQL). No entry's age plays a part in it.
+A change is made when it is acknowledged: when `change` of the registry ends. A call may see it before, from its commit.
 
 **What it stands on.** The database holds a history: one row of `changes` for each change of what a digest resolves to,
 written in the transaction that makes the change. Changes are made one after the other (SQLite has one writer at a time;
 for PostgreSQL see `postgres`), so the order of the rows is the order of the commits, and whoever sees a row sees its
 change and all before it. A process follows the history (see `journal`, `postgres_journal`):
 
-1. *Before the memory is looked into*, `catch_up` reads the rows since the last time and drops what they name. It sees
-   all that was committed before the call, so what is left in memory was true then or later.
+1. *Before the memory is looked into*, `catch_up` makes sure that the rows of all changes that were acknowledged before
+   the call have been read, and that what they name was dropped. So what is left in memory was true then or later. In
+   SQLite it asks the file. In PostgreSQL either this gateway's lease holds, and then no change is acknowledged whose
+   row it has not read (see `leases`), or `catch_up` asks the server.
 2. *Before a record is kept or answered with*, two things are asked. `is_current`: is the record's mark a point of this
    history, and does no later row concern its digest? A record carries the mark at which it was read, in the same
    statement. And, in the step in which the record is kept: was its digest among what `catch_up` has told since the
@@ -20,20 +23,21 @@ change and all before it. A process follows the history (see `journal`, `postgre
 
 - *What is in memory is never older than where the journal stands.* A record was true at the moment A of its reading.
   The rows that the journal had read when the asking began are in it; those that it read since would have overtaken it;
-  all others it will still read, and then the record is dropped.
+  all others it will still read, and then the record is dropped. Who reads them, a call or the lease, is the same.
 - *A refill after a revocation.* A reads the key, B revokes it, A writes what it has read to Redis or to its memory:
   the mark is older than B's row, so rule 2 refuses it in every process, whatever the order of the writes. Deleting from
-  Redis is housekeeping; nothing depends on it, and no message between processes can be lost, because there is none.
+  Redis is housekeeping, and the messages that wake the gateways of a PostgreSQL save time; nothing depends on them.
 - *Callers that share one look-up.* One that joined late may have begun after a revocation that the look-up did not
-  see. But it caught up before it joined, which has overtaken the look-up. A flight is taken off the board in the step
-  in which its record is kept, so nobody can join an answer that was given before they called.
+  see. But by rule 1 its row was read before they joined, which has overtaken the look-up. A flight is taken off the
+  board in the step in which its record is kept, so nobody can join an answer that was given before they called.
 - *Redis back with old data*, a failover to a lagging replica, another installation's entries, or a database restored
   from a backup whose numbers run on differently: marks carry a random nonce beside the number, so a mark of another
   history is no point of ours. Redis answering under the wrong name: the digest in the record is compared.
 - *Absent keys* are remembered under rule 1 too: making the key writes a row that drops the memory of its absence.
 
 **When the history cannot be read** (a disk error; the file gone or replaced: its inode is compared for every call; the
-server away), nothing held can be trusted, and the answer is `Unavailable` until it can be read again.
+server away), nothing held can be trusted, and the answer is `Unavailable` until it can be read again. A lease that was
+given before holds to its end: nobody acknowledges a change in that time.
 
 Junk cannot push out good keys: absent digests have a cache of their own, are never put into Redis, and take one of
 `lookups` places while they are looked up.

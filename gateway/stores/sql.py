@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Executable, Row, exists, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.keys import Digest, Identity, Key
 from gateway.stores import rows
@@ -58,6 +58,28 @@ _PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """What a change waits for."""
+
+    seq: int
+    """The newest change that it could see, its own included."""
+    lease: float
+    """Seconds: the longest lease of a gateway that may not have seen that; 0 when there is none."""
+
+
+class Followers(Protocol):
+    """The gateways that use what they remember without asking, see `leases`."""
+
+    async def announce(self, connection: AsyncConnection, *, is_told: bool) -> Announced:
+        """The last statement of a change; `is_told` wakes them when it commits."""
+        ...
+
+    async def confirmed(self, announced: Announced) -> None:
+        """Returns when no gateway uses any more what was true before the change, which is committed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """What the registry must know of one kind of database."""
 
@@ -71,6 +93,8 @@ class Database:
     """Begins a transaction whose statements all see one state."""
     check: Callable[[], None]
     """Raises StoreUnavailable when what is connected to is not the database any more."""
+    followers: Followers | None = None
+    """Whom a change waits for; None where every call reads the history."""
 
 
 class SqlRegistry:
@@ -219,16 +243,22 @@ class SqlRegistry:
     @asynccontextmanager
     async def change(self) -> AsyncIterator[SqlChange]:
         """One transaction, see `Registry`. Not within another change: it would wait for that one, in vain."""
+        followers = self._database.followers
         async with self._alone():
             self._database.check()
             async with AsyncExitStack() as opened:
                 with faults_named():
                     connection = await opened.enter_async_context(self._database.engine.connect())
                     await connection.exec_driver_sql(self._database.begin_change)
-                yield SqlChange(connection)
+                change = SqlChange(connection)
+                yield change
                 with faults_named():
+                    if followers is not None:
+                        announced = await followers.announce(connection, is_told=change.is_told)
                     await connection.commit()
             self._database.check()  # else it was written into a file that nobody reads
+        if followers is not None:  # also when nothing was changed: what it saw may not be confirmed yet
+            await followers.confirmed(announced)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:

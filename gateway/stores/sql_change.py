@@ -53,6 +53,8 @@ class SqlChange:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self.is_told = False
+        """Whether a row of `changes` was written, which tells the gateways what to forget."""
 
     # --- what is there
 
@@ -267,11 +269,13 @@ class SqlChange:
         else:
             await self._write(insert(audit_chains), {"organization_id": rows.chain_id(event.organization)} | recorded)
 
-    async def _changed(self, digest: Digest, version: int) -> None:
-        await self._write(insert(changes), {"nonce": _nonce(), "digest": digest, "version": version})
+    async def _changed(self, digest: Digest | None, version: int | None) -> None:
+        row = {"nonce": _nonce(), "digest": digest, "version": version}
+        await self._write(insert(changes), row)
+        self.is_told = True
 
     async def _everything_changed(self) -> None:
-        await self._write(insert(changes), {"nonce": _nonce(), "digest": None, "version": None})
+        await self._changed(None, None)
 
     async def _user_changed(self, user: str) -> None:
         await self._keys_changed(identities.c.user_id == user)

@@ -193,6 +193,17 @@ changes = Table(
     sqlite_autoincrement=True,  # a number is never used again, not even that of a deleted newest row
 )
 
+# Gateways that trust what they remember, see `leases`; of PostgreSQL only.
+followers = Table(
+    "followers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seen", BigInteger, nullable=False),
+    Column("nonce", BigInteger, nullable=False),  # of that change: a number alone may be another history's
+    Column("renewals", BigInteger, nullable=False),
+    Column("lease", Integer, nullable=False),  # milliseconds
+)
+
 audit_events = Table(
     "audit_events",
     metadata,

@@ -34,6 +34,9 @@ from gateway.stores.tables import metadata
 
 NOWHERE = Path("/nowhere/gateway.db")
 
+NO_LEASE = 1e-6
+"""Seconds: every call asks the server, so that a test sees what one answers. With leases: `test_leases`."""
+
 WRITE = """
 async def act(store, name, count):
     for number in range(int(count)):
@@ -56,10 +59,11 @@ def empty(postgres):
 
 @pytest.fixture
 async def served(opening, postgres_alone):
-    """A store on a server that can be mistreated, with a live key, and the server."""
+    """A store that asks at each call, on a server that can be mistreated, and the server."""
     url = postgres_alone.new_database()
     await make_store(options(url))
-    async with opening(StoreOptions(NOWHERE, url=url, sql_wait=5.0, lookup_timeout=5.0)) as store:
+    alone = StoreOptions(NOWHERE, url=url, sql_wait=5.0, lookup_timeout=5.0, lease=NO_LEASE)
+    async with opening(alone) as store:
         yield store, postgres_alone, url
 
 
@@ -126,7 +130,7 @@ async def test_a_change_waits_for_one_by_hand_and_gives_up(opened, database):
     store = await opened(sql_wait=0.2)
     key, its = await store.new_key()
     async with store.registry._database.engine.connect() as other:
-        await other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgres._LOCK})")
+        await other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgres.LOCK})")
         with pytest.raises(StoreUnavailable, match="another change did not end in time"):
             await store.revoke(key)
         assert isinstance(await store.find(its), Principal)
@@ -196,16 +200,20 @@ async def test_a_call_does_not_share_a_question_that_was_sent_before_it(opened, 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 async def test_a_thousand_calls_at_once_ask_for_the_changes_twice_at_most(opened, database):
+    """Of a gateway that has no lease."""
     store = await opened()
     _, its = await store.new_key()
-    await store.find(its)
+    journal = await PostgresJournal.open(store.options)
+    resolver = assembled(store, journal)
+    await resolver.find(its)
     asked = []
-    engine = store.store.resolver._journal._pool.sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    event.listen(journal._pool.sync_engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
 
-    await asyncio.gather(*(store.find(its) for _ in range(1_000)))
+    await asyncio.gather(*(resolver.find(its) for _ in range(1_000)))
 
     assert 1 <= len([statement for statement in asked if "FROM changes" in statement]) <= 2
+    await resolver.close()
+    await journal.close()
 
 
 # --- a server that is away ----------------------------------------------------------------------------------------
@@ -284,7 +292,7 @@ async def test_a_call_that_is_cancelled_leaves_the_others_their_answer(served):
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 async def test_a_dump_that_is_restored_ends_the_keys_made_after_it(opened, database, postgres):
-    store = await opened()
+    store = await opened(lease=NO_LEASE)
     early, its = await store.new_key()
     dump = postgres.dump(database.options["url"])
     _, lost = await store.new_key()

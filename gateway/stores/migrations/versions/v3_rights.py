@@ -28,6 +28,15 @@ def upgrade() -> None:
         _altered()
     _memberships()
     _keys()
+    op.create_table(
+        "followers",
+        sa.Column("id", _text, nullable=False),
+        sa.Column("seen", sa.BigInteger, nullable=False),
+        sa.Column("nonce", sa.BigInteger, nullable=False),
+        sa.Column("renewals", sa.BigInteger, nullable=False),
+        sa.Column("lease", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_followers"),
+    )
 
 
 def _groups() -> None:

@@ -1,0 +1,80 @@
+"""Leases while PostgreSQL is away: what is known is served to the end of the lease, and changes wait that out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stores.followers import LOOSE, seconds, warm
+
+from gateway.keys import Principal
+from gateway.stores import Absent, StoreOptions, StoreUnavailable, Unavailable, make_store
+from gateway.stores.leases import LeasedFollowers
+
+
+@pytest.fixture
+async def away(opening: Any, postgres_alone: Any) -> AsyncIterator[Any]:
+    """Opens stores on a server that can be mistreated."""
+    url = postgres_alone.new_database()
+    options = StoreOptions(Path("/nowhere/gateway.db"), url=url, sql_wait=5.0, lookup_timeout=1.0)
+    await make_store(options)
+    opened = []
+
+    async def open_(**changed: Any) -> Any:
+        opened.append(opening(replace(options, **changed)))
+        return await opened[-1].__aenter__()
+
+    yield postgres_alone, open_
+    for one in reversed(opened):
+        await one.__aexit__(None, None, None)
+
+
+async def test_known_keys_are_served_for_a_lease_while_the_server_is_away(away):
+    server, open_ = away
+    store = await open_(lease=2.0)
+    key, its = await store.new_key()
+    await warm(store, its)
+
+    server.stop()
+    stopped = time.monotonic()
+    assert isinstance(await store.find(its), Principal)
+    while isinstance(await store.find(its), Principal):
+        served = time.monotonic() - stopped
+        await asyncio.sleep(0.01)
+
+    assert served < 2.0
+    assert isinstance(await store.find(its), Unavailable)
+    with pytest.raises(StoreUnavailable):
+        await store.revoke(key)
+    server.start()
+    assert isinstance(await store.find(its), Principal)
+    await warm(store, its)
+    await store.revoke(key)
+    assert await store.find(its) == Absent("revoked")
+
+
+async def test_a_server_that_goes_away_after_the_commit_is_waited_out(away):
+    """For the longest lease of all gateways, whatever that of the one that makes the change."""
+    server, open_ = away
+    store, other = await open_(lease=0.2), await open_(lease=1.5)
+    key, its = await store.new_key()
+    await warm(other, its)
+
+    class GoesAway(LeasedFollowers):
+        async def confirmed(self, announced: Any) -> None:
+            server.stop()
+            await super().confirmed(announced)
+
+    followers = GoesAway(store.registry._database.reading)
+    store.registry._database = replace(store.registry._database, followers=followers)
+    took = await seconds(store.revoke(key))
+
+    assert isinstance(await other.find(its), Unavailable)
+    assert 1.4 < took < 1.5 + LOOSE
+    server.start()
+    assert await other.find(its) == Absent("revoked")
