@@ -5,11 +5,13 @@ Names and units follow the Prometheus naming practices: base units, `_total`, `_
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway import __version__
 from gateway.http1 import Reason
@@ -81,7 +83,9 @@ class Metrics:
             buckets=BUCKETS,
             registry=registry,
         )
-        self._inflight = Gauge("gateway_inflight_requests", "Calls that are being served.", registry=registry)
+        self._inflight = Gauge(
+            "gateway_inflight_requests", "Calls that are being served.", registry=registry, multiprocess_mode="livesum"
+        )
         self._lookups = Counter(
             "gateway_key_lookups", "Look-ups of keys, by level of the cache.", ("level", "outcome"), registry=registry
         )
@@ -108,6 +112,7 @@ class Metrics:
             "gateway_key_uses_lag_seconds",
             "Age of the oldest use of a key that could not be written down; 0 when all could.",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self._uses_lost = Counter(
             "gateway_key_uses_lost", "Uses of keys that there was no room to remember.", registry=registry
@@ -117,12 +122,31 @@ class Metrics:
             "Live keys that end within so many days, as counted last; there may be more than the highest count.",
             ("within_days",),
             registry=registry,
+            multiprocess_mode="livemax",
         )
-        self._store_up = Gauge("gateway_store_up", "Whether a store answered last.", ("store",), registry=registry)
+        self._store_up = Gauge(
+            "gateway_store_up",
+            "Whether a store answered last.",
+            ("store",),
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         self._upstream_up = Gauge(
-            "gateway_upstream_up", "Whether an upstream could be connected to last.", ("upstream",), registry=registry
+            "gateway_upstream_up",
+            "Whether an upstream could be connected to last.",
+            ("upstream",),
+            registry=registry,
+            multiprocess_mode="livemin",
         )
-        build = Gauge("gateway_build_info", "The build that runs.", ("version", "python"), registry=registry)
+        workers = Gauge("gateway_workers", "Processes that serve.", registry=registry, multiprocess_mode="livesum")
+        workers.set(1)
+        build = Gauge(
+            "gateway_build_info",
+            "The build that runs.",
+            ("version", "python"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         build.labels(__version__, platform.python_version()).set(1)
 
     # --- calls
@@ -192,5 +216,9 @@ class Metrics:
         self._unlogged.inc()
 
     def text(self) -> bytes:
-        """The exposition in Prometheus's text format."""
-        return generate_latest(self.registry)
+        """The exposition in Prometheus's text format; of several workers all together."""
+        registry = self.registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

@@ -30,6 +30,7 @@ from gateway.proxy import (
     Identities,
     Jobs,
     Listener,
+    ListenerOptions,
     Ops,
     Pages,
     Seals,
@@ -53,11 +54,12 @@ class Gateway:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, *, store: Store | None = None, world: World = REAL_WORLD
+    settings: Settings, *, store: Store | None = None, world: World = REAL_WORLD, shared: bool = False
 ) -> AsyncIterator[Gateway]:
     """Serves while the block runs. Raises StartError.
 
-    A `store` that is given stays open; without one that of the settings is opened.
+    A `store` that is given stays open; without one that of the settings is opened. `shared`: other processes listen on
+    the same addresses, see `workers`.
     """
     metrics = Metrics()
     async with AsyncExitStack() as opened:
@@ -90,7 +92,7 @@ async def serving(
         registry = control.store.registry
         await opened.enter_async_context(chores(settings, registry, deps.uses, metrics, world))
         health = _health(settings, control.store, metrics)
-        listeners = _Listeners(settings, opened)
+        listeners = _Listeners(replace(options.listener(settings), shared=shared), opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))
         admin = await listeners.open("admin", settings.admin, _admin(settings, deps, control))
         data = await listeners.open("data", settings.data, Handler(deps, options.proxy(settings)))
@@ -139,8 +141,8 @@ def _health(settings: Settings, store: Store, metrics: Metrics) -> Health:
 class _Listeners:
     """Opens listeners, with faults in the words of the settings."""
 
-    def __init__(self, settings: Settings, opened: AsyncExitStack) -> None:
-        self._options = options.listener(settings)
+    def __init__(self, options: ListenerOptions, opened: AsyncExitStack) -> None:
+        self._options = options
         self._opened = opened
 
     async def open(

@@ -55,6 +55,8 @@ class ListenerOptions:
     """One line of a head, the request line included."""
     head_lines: int = 128
     """Lines of a head. The front check has tighter limits; these bound what the parser holds."""
+    shared: bool = False
+    """Whether other processes listen on the same address; the kernel shares out the connections."""
 
 
 Serve = Callable[[Incoming], Awaitable[None]]
@@ -98,7 +100,7 @@ async def listening(
     runner = web.ServerRunner(_Server(serve, malformed, options), shutdown_timeout=options.drain_seconds)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=1024)
+        site = web.TCPSite(runner, host, port, backlog=1024, reuse_port=options.shared)
         await site.start()
         yield Listener(host, site.port)
     finally:

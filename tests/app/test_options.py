@@ -38,6 +38,7 @@ PARTS = {
 }
 NOT_SETTINGS = {
     "Rules.roots",  # a table, not a knob
+    "ListenerOptions.shared",  # no knob: `gateway serve --workers` decides
     "TokenOptions.projects",  # no knob: sections of their own, see below
     "IdentityOptions.secret",  # has no default to be compared with
 }
