@@ -63,28 +63,29 @@ def expiring(now: int, until: int) -> CompoundSelect[Any]:
 
 def _part(query: KeyQuery, kind: Kind, extent: Extent) -> Select[Any]:
     few = (extent.user, extent.project, query.identity, query.instance) != (None,) * 4
-    part = select(keys.c.id, keys.c.created_at).where(_kind(few=few) == kind.value)
+    part = select(keys.c.id, keys.c.created_at).where(_text(keys.c.kind, few=few) == kind.value)
     if kind is Kind.USER:
         part = part.where(keys.c.category.is_distinct_from(SESSION))
     if extent.organization is not None:
-        part = part.where(keys.c.organization_id == extent.organization)
+        part = part.where(_text(keys.c.organization_id, few=few) == extent.organization)
     if extent.user is not None:
         part = part.where(keys.c.identity_id.in_(select(identities.c.id).where(identities.c.user_id == extent.user)))
     if extent.project is not None:
         inside = select(memberships.c.identity_id).where(memberships.c.project == extent.project)
         part = part.where(keys.c.identity_id.in_(inside))
-    return _narrowed(part, query).order_by(keys.c.created_at, keys.c.id).limit(query.limit)
+    return _narrowed(part, query, few=few).order_by(keys.c.created_at, keys.c.id).limit(query.limit)
 
 
-def _kind(*, few: bool) -> ColumnElement[str]:
+def _text(column: ColumnElement[str], *, few: bool) -> ColumnElement[str]:
     """The column; where only the keys of a few identities are wanted one that no index is of, so that these keys are
-    looked up and sorted. Without it SQLite, which has no statistics, reads all keys of the kind in their order."""
-    return keys.c.kind.concat("") if few else keys.c.kind
+    looked up and sorted. Else SQLite reads all keys of a kind, or of an organization, in their order."""
+    return column.concat("") if few else column
 
 
-def _narrowed(part: Select[Any], query: KeyQuery) -> Select[Any]:
+def _narrowed(part: Select[Any], query: KeyQuery, *, few: bool) -> Select[Any]:
     if query.after is not None:
-        part = part.where(tuple_(keys.c.created_at, keys.c.id) > query.after)
+        created_at = keys.c.created_at + 0 if few else keys.c.created_at  # see `_text`
+        part = part.where(tuple_(created_at, keys.c.id) > query.after)
     if not query.revoked:
         part = part.where(keys.c.revoked_at.is_(None))
     if query.identity is not None:
