@@ -1,7 +1,8 @@
 """What is selected, and the rows as values.
 
 Nothing that an identity may do is a column of its keys: role, groups, global roles and memberships are read each time,
-so that a key follows them at once. What there may be several of comes as one text, a line of JSON for each.
+so that a key follows them at once. What there may be several of comes as one text, a line for each: of a membership its
+JSON, of a group its name, a tab, and its rights as JSON. No name has a control character.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ IN_GROUP: ColumnElement[bool] = or_(
 """Where both a group and a member of its organization are selected from, at whatever depth."""
 
 _GROUPS = (
-    select(func.aggregate_strings(groups.c.rights, "\n"))
+    select(func.aggregate_strings(groups.c.name.concat("\t").concat(groups.c.rights), "\n"))
     .where(groups.c.organization_id == members.c.organization_id, IN_GROUP)
     .correlate(members)
     .scalar_subquery()
@@ -134,7 +135,7 @@ EVENTS_AFTER = (
 
 
 def identity(row: Row[Any]) -> Identity:
-    its_groups = tuple(_rights(line) for line in _lines(row.groups))
+    its_groups = tuple(_rights(*line.split("\t", 1)) for line in _lines(row.groups))
     return Identity(
         id=row.identity_id,
         kind=Kind(row.kind),
@@ -165,14 +166,13 @@ def _role(word: str | None, its_groups: tuple[GroupRights, ...]) -> Role | None:
     return Role.ORGANIZATION_ADMIN if administrates else role
 
 
-def _rights(text: str) -> GroupRights:
+def _rights(name: str, text: str) -> GroupRights:
     value = json.loads(text)
-    return GroupRights(tuple(value["permissions"]), value["query_policy"], value["group"])
+    return GroupRights(tuple(value["permissions"]), value["query_policy"], name)
 
 
-def rights_text(group: Group) -> str:
-    rights = group.rights
-    return json.dumps({"group": group.name, "permissions": rights.permissions, "query_policy": rights.query_policy})
+def rights_text(rights: GroupRights) -> str:
+    return json.dumps({"permissions": rights.permissions, "query_policy": rights.query_policy})
 
 
 def _membership(value: list[Any]) -> Membership:
@@ -206,12 +206,12 @@ def member(row: Row[Any]) -> Member:
 
 
 def group(row: Row[Any]) -> Group:
-    return Group(row.id, row.organization_id, row.name, row.description, row.everyone, _rights(row.rights))
+    return Group(row.id, row.organization_id, row.name, row.description, row.everyone, _rights(row.name, row.rights))
 
 
 def group_row(group: Group) -> dict[str, Any]:
     row = {"id": group.id, "organization_id": group.organization, "name": group.name}
-    return row | {"description": group.description, "everyone": group.everyone, "rights": rights_text(group)}
+    return row | {"description": group.description, "everyone": group.everyone, "rights": rights_text(group.rights)}
 
 
 def organization(row: Row[Any]) -> Organization:

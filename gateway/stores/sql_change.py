@@ -152,7 +152,7 @@ class SqlChange:
         await self._write(insert(groups), rows.group_row(group))
 
     async def change_group(self, group: Group) -> None:
-        row = {"name": group.name, "description": group.description, "rights": rows.rights_text(group)}
+        row = {"name": group.name, "description": group.description, "rights": rows.rights_text(group.rights)}
         await self._write(update(groups).where(groups.c.id == group.id).values(row))
         await self._everything_changed()
 

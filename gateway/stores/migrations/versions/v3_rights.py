@@ -74,7 +74,7 @@ def _groups() -> None:
     op.execute(
         "INSERT INTO groups (id, organization_id, name, description, everyone, rights) "
         "SELECT 'everyone.' || id, id, 'Everyone', 'All users of the organization', TRUE, "
-        """'{"group": "Everyone", "permissions": ["apiKeyUser"], "query_policy": "[]"}' FROM organizations"""
+        """'{"permissions": ["apiKeyUser"], "query_policy": "[]"}' FROM organizations"""
     )
 
 
