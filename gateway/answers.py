@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from gateway.authz import Face, route_of
-from gateway.http1 import STATUS, Headers, Reason, Refusal, Reply
+from gateway.http1 import Headers, Reason, Refusal, Reply
 
 CODES: dict[int, str] = {
     400: "BAD_REQUEST",
@@ -27,6 +27,7 @@ CODES: dict[int, str] = {
     409: "CONFLICT",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "TOO_MANY_REQUESTS",
     500: "INTERNAL_ERROR",
     502: "BAD_GATEWAY",
     503: "SERVICE_UNAVAILABLE",
@@ -38,6 +39,7 @@ TRIGGERS = ("429", "not found", "does not exist", "could not find")
 """Words in a GraphQL message that clients act on: the Python client takes "429" for a rate limit and tries again, the
 Terraform provider takes the others for a deletion, forgets the resource and makes it a second time."""
 
+_PASSING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _RETRY: Headers = ((b"retry-after", b"1"),)
 """Seconds to wait when we are short of something; stores come back within moments or not at all."""
 
@@ -73,7 +75,7 @@ def refused(refusal: Refusal, call_id: str, path: str) -> Reply:
     """The answer to a refused call; `path` decides in whose words, and may be one that no route has."""
     route = route_of(path)
     methods = route.methods if route is not None else frozenset[str]()
-    hints = _hints(refusal.reason, methods)
+    hints = _hints(refusal, methods)
     match route.face if route is not None else None:
         case Face.TENANT:
             return _reply(refusal.status, _tenant_error(refusal), call_id, (*hints, *_why(refusal)))
@@ -114,7 +116,7 @@ def graphql_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
 def account_refusal(refusal: Refusal, methods: frozenset[str]) -> tuple[dict[str, Any], Headers]:
     """A refusal as Rapid7's platform says it: one body for every credential that does not work."""
     message = "Unauthorized" if refusal.status == HTTPStatus.UNAUTHORIZED else refusal.message
-    return {"message": message}, (*_hints(refusal.reason, methods), *_why(refusal))
+    return {"message": message}, (*_hints(refusal, methods), *_why(refusal))
 
 
 def _reply(status: int, value: Any, call_id: str, more: Headers = ()) -> Reply:
@@ -141,10 +143,12 @@ def _message(refusal: Refusal) -> str:
     return _INVALID_KEY if refusal.reason is Reason.INVALID_KEY else refusal.message
 
 
-def _hints(reason: Reason, methods: frozenset[str]) -> Headers:
+def _hints(refusal: Refusal, methods: frozenset[str]) -> Headers:
     """The headers that tell a client what it could do instead."""
-    if challenge := _CHALLENGES.get(reason):
+    if challenge := _CHALLENGES.get(refusal.reason):
         return ((b"www-authenticate", challenge),)
-    if reason is Reason.METHOD_NOT_ALLOWED:
+    if refusal.reason is Reason.METHOD_NOT_ALLOWED:
         return ((b"allow", ", ".join(sorted(methods)).encode()),)
-    return _RETRY if STATUS[reason] == HTTPStatus.SERVICE_UNAVAILABLE else ()
+    if refusal.retry_after is not None:
+        return ((b"retry-after", str(refusal.retry_after).encode()),)
+    return _RETRY if refusal.status in _PASSING else ()

@@ -76,7 +76,7 @@ def test_the_challenge_names_an_error_only_where_a_key_was_sent(path, reason, ch
 @pytest.mark.parametrize("reason", Reason)
 def test_what_passes_by_itself_says_when_to_come_back(reason):
     headers = dict(refused(reason)[0].headers)
-    assert headers.get(b"retry-after") == (b"1" if STATUS[reason] == 503 else None)
+    assert headers.get(b"retry-after") == (b"1" if STATUS[reason] in (429, 503) else None)
     assert headers[b"cache-control"] == b"no-store"
     assert headers[b"x-request-id"] == b"call-1"
 

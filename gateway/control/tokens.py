@@ -265,7 +265,7 @@ class Tokens:
         return replace(key, revoked_at=now, revoked_by=name_of(actor), version=key.version + 1)
 
     async def rotate_key(self, caller: Actor, key_id: str, *, overlap_seconds: int) -> Issued:
-        """A new key in the place of a live one: same identity, name, policy, and as long a life.
+        """A new key in the place of a live one: same identity, name, policy, limits, and as long a life.
 
         The old one ends after the overlap, or when it was to end if that is earlier; without an overlap it is revoked.
         """
@@ -282,7 +282,7 @@ class Tokens:
             end = renewed(now, old.created_at, old.expires_at, lifetimes)
             wanted = NewKey(old.name, category=old.category, policy=old.policy)
             issued, its_digest = self._issue(actor, old.identity, wanted, lifetimes)
-            issued = replace(issued, key=replace(issued.key, expires_at=end))
+            issued = replace(issued, key=replace(issued.key, expires_at=end, limits=old.limits))
             await change.add_key(issued.key, its_digest)
             if overlap_seconds:
                 await change.shorten_key(old.id, expires_at=shortened(now, old.expires_at, overlap_seconds * 1000))

@@ -47,6 +47,9 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     TOO_SLOW = "too_slow"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_USED_UP = "quota_used_up"
+    TOO_MANY_CALLS = "too_many_calls"
 
     INTERNAL = "internal_error"
     ANSWER_WITHHELD = "answer_withheld"
@@ -90,6 +93,9 @@ STATUS: dict[Reason, int] = {
     Reason.NOT_MEMBER: 409,
     Reason.TOO_LARGE: 413,
     Reason.UNSUPPORTED_MEDIA_TYPE: 415,
+    Reason.RATE_LIMITED: 429,
+    Reason.QUOTA_USED_UP: 429,
+    Reason.TOO_MANY_CALLS: 429,
     Reason.INTERNAL: 500,
     Reason.ANSWER_WITHHELD: 502,
     Reason.UPSTREAM_FAILED: 502,
@@ -106,6 +112,8 @@ class Refusal:
 
     reason: Reason
     message: str
+    retry_after: int | None = None
+    """Seconds after which the same call may be let through, where that is known; for 429."""
 
     @property
     def status(self) -> int:

@@ -11,6 +11,7 @@ from gateway.keys.lifetimes import (
     renewed,
     shortened,
 )
+from gateway.keys.limits import UNLIMITED_CALLS, CallLimits, Period, Quota, Rate, limits_of, limits_text
 from gateway.keys.matrix import Operation
 from gateway.keys.model import (
     DAY,
@@ -84,7 +85,9 @@ __all__ = [
     "PATTERN",
     "RANDOM_BYTES",
     "SESSION",
+    "UNLIMITED_CALLS",
     "Actor",
+    "CallLimits",
     "Digest",
     "Extent",
     "FaultCode",
@@ -98,12 +101,15 @@ __all__ = [
     "MembershipFault",
     "Operation",
     "Operator",
+    "Period",
     "Predefined",
     "Prefix",
     "Principal",
     "Project",
     "ProjectRole",
     "Projects",
+    "Quota",
+    "Rate",
     "Role",
     "Switches",
     "Variable",
@@ -121,6 +127,8 @@ __all__ = [
     "hexadecimal",
     "is_session",
     "issue",
+    "limits_of",
+    "limits_text",
     "may_create",
     "may_give_roles",
     "may_know",

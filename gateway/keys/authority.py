@@ -26,7 +26,17 @@ _NOTHING = Policy(())
 def principal(key: Key, projects: Projects) -> Principal:
     """The key compiled for deciding. Whether it is live is not looked at here."""
     policy = _account(key.policy) if key.identity.kind is Kind.ACCOUNT else policy_of(key.identity, projects)
-    return Principal(key.id, key.version, key.name, key.identity, policy, key.expires_at, session=is_session(key))
+    return Principal(
+        key.id,
+        key.version,
+        key.name,
+        key.identity,
+        policy,
+        key.expires_at,
+        session=is_session(key),
+        limits=key.limits,
+        organization_limits=key.organization_limits,
+    )
 
 
 def policy_of(identity: Identity, projects: Projects) -> Policy:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
+from gateway.keys.limits import UNLIMITED_CALLS, CallLimits
 from gateway.policy import Policy
 
 Digest = NewType("Digest", str)
@@ -118,6 +119,10 @@ class Key:
     version: int = 1
     created_via: str | None = None
     revoked_by: str | None = None
+    limits: CallLimits = UNLIMITED_CALLS
+    """Its own."""
+    organization_limits: CallLimits = UNLIMITED_CALLS
+    """Those of its organization, which all of the organization's keys share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,8 @@ class Principal:
     expires_at: int | None
     session: bool = False
     """Whether it came from a login rather than from an API key."""
+    limits: CallLimits = UNLIMITED_CALLS
+    organization_limits: CallLimits = UNLIMITED_CALLS
 
     @property
     def organization(self) -> str:

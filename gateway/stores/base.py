@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from gateway.keys import (
+    UNLIMITED_CALLS,
+    CallLimits,
     Digest,
     Extent,
     GlobalRole,
@@ -91,6 +93,7 @@ class Organization:
     id: str
     name: str
     max_key_days: int | None = None
+    limits: CallLimits = UNLIMITED_CALLS
 
 
 class UserStatus(StrEnum):

@@ -23,6 +23,8 @@ from gateway.keys import (
     Membership,
     Role,
     effective,
+    limits_of,
+    limits_text,
     suspended,
 )
 from gateway.stores.base import AuditEvent, Group, IntegrationInstance, Member, Organization, User, UserStatus
@@ -91,7 +93,9 @@ _KEY = (
     keys.c.revoked_at,
     keys.c.revoked_by,
     keys.c.version,
+    keys.c.limits,
     organizations.c.max_key_days,
+    organizations.c.limits.label("organization_limits"),
     *_IDENTITY,
 )
 _USER = (
@@ -215,7 +219,7 @@ def group_row(group: Group) -> dict[str, Any]:
 
 
 def organization(row: Row[Any]) -> Organization:
-    return Organization(row.id, row.name, row.max_key_days)
+    return Organization(row.id, row.name, row.max_key_days, limits_of(row.limits))
 
 
 def instance(row: Row[Any]) -> IntegrationInstance:
@@ -240,6 +244,8 @@ def key(row: Row[Any]) -> Key:
         revoked_at=row.revoked_at,
         revoked_by=row.revoked_by,
         version=row.version,
+        limits=limits_of(row.limits),
+        organization_limits=limits_of(row.organization_limits),
     )
 
 
@@ -260,6 +266,7 @@ def key_row(key: Key, digest: Digest) -> dict[str, Any]:
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
         "version": key.version,
+        "limits": limits_text(key.limits),
     }
 
 

@@ -15,7 +15,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Insert, Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.keys import API_KEYS, EVERYONE, Digest, GlobalRole, GroupRights, Identity, Key, Membership, Role
+from gateway.keys import (
+    API_KEYS,
+    EVERYONE,
+    Digest,
+    GlobalRole,
+    GroupRights,
+    Identity,
+    Key,
+    Membership,
+    Role,
+    limits_text,
+)
 from gateway.stores import rows
 from gateway.stores.base import (
     AuditEvent,
@@ -106,6 +117,7 @@ class SqlChange:
 
     async def add_organization(self, organization: Organization) -> None:
         row = {"id": organization.id, "name": organization.name, "max_key_days": organization.max_key_days}
+        row |= {"limits": limits_text(organization.limits)}
         await self._write(insert(organizations), row)
         description = "All users of the organization"
         everyone = Group(f"everyone.{organization.id}", organization.id, EVERYONE, description, everyone=True)

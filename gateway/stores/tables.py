@@ -56,6 +56,7 @@ organizations = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("max_key_days", Integer),
+    Column("limits", Text),
 )
 
 users = Table(
@@ -166,6 +167,7 @@ keys = Table(
     Column("created_via", Text),
     Column("organization_id", Text),
     Column("kind", Text, nullable=False, server_default=""),
+    Column("limits", Text),
     CheckConstraint("length(digest) = 64 AND digest = lower(digest)", name="digest"),
     CheckConstraint("id <> identity_id", name="id"),
     Index(None, "kind", "organization_id", "created_at", "id"),
@@ -189,7 +191,9 @@ changes = Table(
     Column("nonce", BigInteger, nullable=False),
     Column("digest", Text),
     Column("version", Integer),
+    Column("organization_id", Text),
     Index(None, "digest", "seq"),
+    Index(None, "organization_id", "seq"),
     sqlite_autoincrement=True,  # a number is never used again, not even that of a deleted newest row
 )
 
