@@ -73,7 +73,7 @@ def test_an_older_database_is_migrated_when_it_is_told_so(gateway, config, tmp_p
 
     result = gateway("migrate", "--config", config)
 
-    assert (result.exit_code, result.stderr) == (0, "the database: from version 1 to 3\n")
+    assert (result.exit_code, result.stderr) == (0, "the database: from version 1 to 4\n")
     assert "key-live" in gateway("keys", "list", "--config", config).stdout
     assert gateway("audit", "verify", "--config", config).exit_code == 0
     assert gateway("migrate", "--config", config).stderr == "the database: version 4 already\n"
