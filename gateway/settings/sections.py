@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway import keys
 from gateway.authz import CAPABILITIES, Mode
 from gateway.keys import Predefined, check_role
+from gateway.redis_address import redis_address
 
 PREFIX = "GATEWAY_"
 
@@ -73,8 +74,8 @@ def _capability(value: str) -> str:
 
 
 def _redis_url(value: SecretStr | None) -> SecretStr | None:
-    if value and urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("must be a redis://, rediss:// or unix:// URL")
+    if value:
+        redis_address(value.get_secret_value())  # its faults quote nothing
     return value
 
 
@@ -175,7 +176,7 @@ class Store(Section):
     url: DatabaseURL = None
     """A PostgreSQL database instead of the file, `postgresql://user:password@host:port/database?sslmode=verify-full`."""
     redis: RedisURL = None
-    """Second level of the cache, `redis://[:password@]host:port/db`; without it a miss goes to SQL."""
+    """Second level of the cache: a server `redis://:password@host:port/db`, Sentinels or a Cluster, see "Redis"."""
     sql_connections: Annotated[int, Field(ge=2)] = 4
     """Connections to the database; a change under way holds one. For PostgreSQL four more follow the changes."""
     sql_wait: Seconds = 5.0

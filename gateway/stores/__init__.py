@@ -42,6 +42,7 @@ from gateway.stores.leases import LeasedFollowers, LeasedJournal
 from gateway.stores.options import StoreOptions
 from gateway.stores.postgres_journal import PostgresJournal
 from gateway.stores.redis import RedisLevel
+from gateway.stores.redis_connection import RedisConnection
 from gateway.stores.resolver import LayeredResolver
 from gateway.stores.sql import Database, SqlRegistry
 from gateway.stores.sqlite import create
@@ -117,8 +118,9 @@ async def open_store(
         opened.push_async_callback(registry.close)
         redis = None
         if options.redis_url is not None:
-            redis = RedisLevel(options, options.redis_url, observer, timer)
-            opened.push_async_callback(redis.close)
+            connection = RedisConnection(options, options.redis_url, observer, timer)
+            opened.push_async_callback(connection.close)
+            redis = RedisLevel(connection, options, observer)
         resolver = LayeredResolver(
             options,
             journal=journal,

@@ -49,7 +49,7 @@ class StoreOptions:
     most for a gateway that is stopped or cut off; known keys are served so long at most while the server is away."""
 
     redis_url: str | None = field(default=None, repr=False)
-    """`redis://`, `rediss://` or `unix://` address with its credentials; None leaves the level out."""
+    """Address with its credentials, of a form of `redis_address`; None leaves the level out."""
 
     redis_timeout: float = 0.1
     """The longest that a look-up waits for Redis before SQL is asked; a healthy one answers in under 0.001."""

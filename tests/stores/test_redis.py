@@ -214,20 +214,44 @@ async def test_of_many_calls_at_once_one_tries_a_redis_that_failed(opened, redis
 async def test_a_redis_that_is_slow_at_every_step_of_greeting_is_given_up(opened):
     """No single answer takes as long as `redis_timeout`."""
 
-    async def say_ok_slowly(reader, writer):
+    async def greet_slowly(reader, writer):
         with closing(writer), suppress(ConnectionError):
             while asked := await reader.read(1024):
-                for _ in range(asked.count(b"*")):  # one for each command
-                    await asyncio.sleep(0.06)
-                    writer.write(b"+OK\r\n")
+                await asyncio.sleep(0.06)
+                writer.write(b"%1\r\n+proto\r\n:3\r\n" if b"HELLO" in asked else b"+OK\r\n")
 
-    async with await asyncio.start_server(say_ok_slowly, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(greet_slowly, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         store = await opened(redis_url=f"redis://:password@127.0.0.1:{port}/1", redis_timeout=0.1)
         _, its = await store.new_key()
 
         assert isinstance(await store.find(its), Principal)
         assert store.seen.faults == ["timeout"]
+
+
+async def test_a_server_that_is_no_redis_does_no_harm(opened):
+    async def say_ok(reader, writer):
+        with closing(writer), suppress(ConnectionError):
+            while await reader.read(1024):
+                writer.write(b"+OK\r\n")
+
+    async with await asyncio.start_server(say_ok, "127.0.0.1", 0) as server:
+        store = await opened(redis_url=f"redis://:password@127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        _, its = await store.new_key()
+
+        assert isinstance(await store.find(its), Principal)
+        assert store.seen.faults == ["unreadable"]
+        assert (await store.store.health())["redis"] == "unreadable"
+
+
+async def test_redis_is_spoken_to_in_version_3(opened, redis_server):
+    store = await opened(redis_url=redis_server.url)
+    _, its = await store.new_key()
+    await store.find(its)
+
+    with redis.Redis.from_url(redis_server.url) as raw:
+        others = [client for client in raw.client_list() if client["cmd"] != "client|list"]
+    assert {client["resp"] for client in others} == {"3"}
 
 
 async def test_connections_that_died_silently_do_not_wait_their_turn_to_fail(opened, redis_server):
@@ -344,6 +368,6 @@ async def test_revocation_holds_while_redis_is_killed_and_back_with_old_data(ope
 
 @pytest.mark.parametrize("url", ["http://:hunter2@localhost", "redis://:hun/ter2@localhost", "redis://localhost:port"])
 async def test_a_wrong_address_is_refused_without_showing_its_password(opened, url):
-    with pytest.raises(StoreError, match="not of the form redis://") as refused:
+    with pytest.raises(StoreError, match=r"the address of Redis (must|has)") as refused:
         await opened(redis_url=url)
     assert "hun" not in str(refused.value)
