@@ -92,6 +92,12 @@ class Metrics:
         self._redis_faults = Counter(
             "gateway_redis_faults", "Look-ups that Redis failed and SQL answered.", ("fault",), registry=registry
         )
+        self._counts = Counter(
+            "gateway_limit_counts",
+            "Questions to counters of limits; `process`: counted here alone, as Redis is away or there is none.",
+            ("where",),
+            registry=registry,
+        )
         self._rows = Counter("gateway_rows_checked", "Rows held against a key's predicate.", registry=registry)
         self._withheld = Counter(
             "gateway_answers_withheld",
@@ -198,6 +204,10 @@ class Metrics:
     def looked_up(self, level: str, outcome: str) -> None:
         """See `stores.Observer`."""
         self._lookups.labels(level, outcome).inc()
+
+    def counted(self, where: str) -> None:
+        """See `stores.Observer`."""
+        self._counts.labels(where).inc()
 
     def redis_failed(self, fault: str) -> None:
         """See `stores.Observer`."""

@@ -15,7 +15,8 @@ from typing import Protocol
 from gateway.app.control import World
 from gateway.keys import DAY
 from gateway.metrics import Metrics
-from gateway.proxy import Uses, UseWriter
+from gateway.proxy import Deps, UseWriter
+from gateway.proxy.shares import IDLE
 from gateway.settings import Settings
 from gateway.stores import StoreUnavailable
 from gateway.stores.base import Registry
@@ -36,18 +37,18 @@ class Every(Protocol):
 
 
 @asynccontextmanager
-async def chores(
-    settings: Settings, registry: Registry, noted: Uses, metrics: Metrics, world: World
-) -> AsyncIterator[None]:
+async def chores(settings: Settings, registry: Registry, deps: Deps, world: World) -> AsyncIterator[None]:
     """Done while the block runs; what was noted until its end is written down then."""
-    writer = UseWriter(noted, registry.note_uses, metrics, world.now)
-    count = partial(_count_expiring, registry, settings.keys.warn_days, metrics, world)
+    writer = UseWriter(deps.uses, registry.note_uses, deps.metrics, world.now)
+    count = partial(_count_expiring, registry, settings.keys.warn_days, deps.metrics, world)
     try:
         async with _beside() as every:
             every(settings.keys.last_used_seconds, writer.round)
             every(COUNTING_SECONDS, count, at_once=True)
+            every(IDLE, deps.limiter.tidy)
             yield
     finally:
+        await deps.limiter.close()
         await writer.last_round()
 
 

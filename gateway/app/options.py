@@ -7,12 +7,13 @@ from gateway.control.logins import LoginOptions
 from gateway.control.tokens import TokenOptions
 from gateway.http1 import FrontLimits
 from gateway.j1ql import Limits
-from gateway.keys import Lifetimes, Project, Switches
+from gateway.keys import CallLimits, Lifetimes, Project, Switches, quota_of, rate_of
 from gateway.policy import PolicyOptions
 from gateway.proxy import (
     Binding,
     DecisionOptions,
     IdentityOptions,
+    LimitOptions,
     ListenerOptions,
     OpsOptions,
     PageOptions,
@@ -42,6 +43,7 @@ def store(settings: Settings) -> StoreOptions:
         redis_timeout=chosen.redis_timeout,
         redis_cooldown=chosen.redis_cooldown,
         redis_ttl=chosen.redis_ttl,
+        counters=settings.limits.counted,
     )
 
 
@@ -115,6 +117,17 @@ def proxy(settings: Settings) -> ProxyOptions:
     limits = settings.limits
     front = FrontLimits(target=limits.target, headers=limits.headers, header_bytes=limits.header_bytes)
     return ProxyOptions(front=front, upload_bytes=limits.upload, buffered_bytes=limits.buffered)
+
+
+def limiter(settings: Settings) -> LimitOptions:
+    limits = settings.limits
+    key = _call_limits(limits.key_rate, limits.key_quota, limits.key_concurrent)
+    organization = _call_limits(limits.organization_rate, limits.organization_quota, limits.organization_concurrent)
+    return LimitOptions(key=key, organization=organization, room=limits.counted)
+
+
+def _call_limits(rate: str | None, quota: str | None, concurrent: int | None) -> CallLimits:
+    return CallLimits(rate_of(rate) if rate else None, quota_of(quota) if quota else None, concurrent)
 
 
 def pages(settings: Settings) -> PageOptions:

@@ -29,6 +29,7 @@ from gateway.proxy import (
     Health,
     Identities,
     Jobs,
+    Limiter,
     Listener,
     ListenerOptions,
     Ops,
@@ -88,9 +89,10 @@ async def serving(
             now=world.now,
             new_id=lambda: world.randomness(16).hex(),
             documents={openapi.PLACE: openapi.document()},
+            limiter=Limiter(options.limiter(settings), control.store.counters, now=world.now),
         )
         registry = control.store.registry
-        await opened.enter_async_context(chores(settings, registry, deps.uses, metrics, world))
+        await opened.enter_async_context(chores(settings, registry, deps, world))
         health = _health(settings, control.store, metrics)
         listeners = _Listeners(replace(options.listener(settings), shared=shared), opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))

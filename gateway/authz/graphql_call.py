@@ -24,6 +24,7 @@ from gateway.authz.outcome import (
     Pass,
     Plan,
     Upstream,
+    counted,
     together,
 )
 from gateway.authz.parameter_list import FIELD, named_parameters, plan_list
@@ -50,7 +51,7 @@ def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
         return _malformed(f"a batch holds 1 to {rules.graphql.batch} operations")
     elements = tuple(_operation(element, None, call, principal, rules) for element in body)
     if all(isinstance(element, Forward) and element.answer == Pass() for element in elements):
-        return _forward(call, call.body, together(each.grounds for each in elements))
+        return _forward(call, call.body, together(each.grounds for each in elements), sum(map(counted, elements)))
     return Batch(elements)
 
 
@@ -66,7 +67,7 @@ def _operation(
         return Deny(roots)
     ours = [field.name in OURS for field in roots if field.name != "__typename"]
     if ours and all(ours):
-        return Local(request, Grounds("keys", ANY))
+        return Local(request, Grounds("keys", ANY), calls=len(roots))
     if any(ours):
         return _malformed("an operation's fields must all be the gateway's own, or none of them")
     if any(field.name == FIELD for field in roots) and (names := named_parameters(principal.policy)):
@@ -79,11 +80,11 @@ def _operation(
     if isinstance(parameters, Refusal):
         return Deny(parameters)
     grounds = together([*(each for each in decided if isinstance(each, Grounds)), *parameters])
-    return _forward(call, text if text is not None else json.dumps(body).encode(), grounds)
+    return _forward(call, text if text is not None else json.dumps(body).encode(), grounds, len(roots))
 
 
-def _forward(call: Call, body: bytes, grounds: Grounds) -> Forward:
-    return Forward(Upstream.GRAPHQL, call.method, "", "", body, Pass(), grounds)
+def _forward(call: Call, body: bytes, grounds: Grounds, calls: int) -> Forward:
+    return Forward(Upstream.GRAPHQL, call.method, "", "", body, Pass(), grounds, calls=calls)
 
 
 def _malformed(message: str) -> Deny:

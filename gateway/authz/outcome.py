@@ -166,6 +166,8 @@ class FaceCall:
 class Local:
     operation: GraphQLRequest | WhoAmI | Computed | FaceCall
     grounds: Grounds = Grounds()
+    calls: int = 1
+    """That it counts for, see `counted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,8 @@ class Forward:
     grounds: Grounds
     mode: str | None = None
     """`strict` or `induced` for an answer to a conditioned key: the Gateway-Narrowed header."""
+    calls: int = 1
+    """That it counts for, see `counted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,20 @@ class Batch:
     """Elements in the caller's order; each Forward's body is that element's own bytes."""
 
     elements: tuple[Deny | Local | Forward, ...]
+
+
+def counted(plan: Deny | Local | Forward | Batch) -> int:
+    """How many calls a plan counts for: each root field of GraphQL is one, anything else is; what is refused is none.
+
+    Source: JupiterOne's documentation, "JupiterOne Rate Limiting": each individual mutation or query uses one token.
+    """
+    match plan:
+        case Deny():
+            return 0
+        case Batch(elements):
+            return sum(map(counted, elements))
+        case _:
+            return plan.calls
 
 
 @dataclass(frozen=True, slots=True)

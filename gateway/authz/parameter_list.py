@@ -76,7 +76,7 @@ def plan_list(
         return Deny(filled_in)
     answer = Assemble(request, asked, more=len(after) > len(asked))
     grounds = together([*(_granted(name, policy) for name in asked), *filled_in])
-    return Forward(Upstream.GRAPHQL, "POST", "", "", _question(asked), answer, grounds)
+    return Forward(Upstream.GRAPHQL, "POST", "", "", _question(asked), answer, grounds, calls=len(roots))
 
 
 def _denied(reason: Reason, message: str) -> Deny:

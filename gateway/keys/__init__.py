@@ -11,7 +11,17 @@ from gateway.keys.lifetimes import (
     renewed,
     shortened,
 )
-from gateway.keys.limits import UNLIMITED_CALLS, CallLimits, Period, Quota, Rate, limits_of, limits_text
+from gateway.keys.limits import (
+    UNLIMITED_CALLS,
+    CallLimits,
+    Period,
+    Quota,
+    Rate,
+    limits_of,
+    limits_text,
+    quota_of,
+    rate_of,
+)
 from gateway.keys.matrix import Operation
 from gateway.keys.model import (
     DAY,
@@ -141,7 +151,9 @@ __all__ = [
     "principal",
     "projects_of",
     "query_policy_refused",
+    "quota_of",
     "ranks",
+    "rate_of",
     "reaches",
     "renewed",
     "revocable",

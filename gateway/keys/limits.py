@@ -41,14 +41,40 @@ class CallLimits:
     concurrent: int | None = None
     """Calls under way at once."""
 
+    def __bool__(self) -> bool:
+        """Whether anything is limited."""
+        return bool(self.rate or self.quota or self.concurrent)
+
     def over(self, fallback: CallLimits) -> CallLimits:
         """These, and those of `fallback` where there are none."""
+        if not self:
+            return fallback
         return CallLimits(
             self.rate or fallback.rate, self.quota or fallback.quota, self.concurrent or fallback.concurrent
         )
 
 
 UNLIMITED_CALLS = CallLimits()
+
+DAY_SECONDS = 86_400
+
+
+def rate_of(text: str) -> Rate:
+    """`1000/60`: calls and seconds. Raises ValueError that says what is wrong."""
+    calls, _, seconds = text.partition("/")
+    if not (calls.isdecimal() and seconds.isdecimal() and int(calls) and int(seconds)):
+        raise ValueError("must be calls and seconds, such as 1000/60")
+    if int(seconds) > DAY_SECONDS:
+        raise ValueError(f"must fill within a day ({DAY_SECONDS} seconds); for longer there are quotas")
+    return Rate(int(calls), int(seconds))
+
+
+def quota_of(text: str) -> Quota:
+    """`100000/day`: calls and a period. Raises ValueError that says what is wrong."""
+    calls, _, period = text.partition("/")
+    if not (calls.isdecimal() and int(calls) and period in set(Period)):
+        raise ValueError("must be calls and `day` or `month`, such as 100000/day")
+    return Quota(int(calls), Period(period))
 
 
 def limits_text(limits: CallLimits) -> str | None:

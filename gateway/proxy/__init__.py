@@ -5,6 +5,7 @@ from gateway.proxy.decisions import DecisionLog, DecisionOptions
 from gateway.proxy.handler import Handler
 from gateway.proxy.identity import Identities, IdentityOptions
 from gateway.proxy.jobs import Jobs
+from gateway.proxy.limiting import Limiter, LimitOptions
 from gateway.proxy.line import Binding
 from gateway.proxy.ops import Health, Ops, OpsOptions
 from gateway.proxy.pages import PageOptions, Pages
@@ -24,6 +25,8 @@ __all__ = [
     "Identities",
     "IdentityOptions",
     "Jobs",
+    "LimitOptions",
+    "Limiter",
     "Listener",
     "ListenerOptions",
     "Ops",

@@ -124,7 +124,7 @@ async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> N
     incoming = context.incoming
     async with line.stream(_request(context, call, forward), call.headers) as answer:
         _refuse_unfit(answer.status)
-        ours: Headers = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()))
+        ours: Headers = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()), *context.trace.charge.headers())
         if (length := length_of(answer.headers)) is not None:
             ours = (*ours, (b"content-length", str(length).encode()))
         context.answering(answer.status)

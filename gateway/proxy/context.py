@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gateway.authz import Rules
@@ -15,6 +15,7 @@ from gateway.proxy.body import Hold
 from gateway.proxy.decisions import DecisionLog
 from gateway.proxy.identity import Identities
 from gateway.proxy.jobs import Jobs
+from gateway.proxy.limiting import Limiter
 from gateway.proxy.line import Binding, Line
 from gateway.proxy.pages import Pages
 from gateway.proxy.trace import Trace
@@ -93,6 +94,7 @@ class Deps:
     documents: Mapping[str, Any] = field(default_factory=dict)
     """JSON values by path, for anybody who gets them: no key is asked for."""
     uses: Uses = field(default_factory=Uses)
+    limiter: Limiter = field(default_factory=Limiter)
 
 
 _UNBOUND = Refusal(Reason.UPSTREAM_UNREACHABLE, "no service is bound to this key's account")
@@ -120,7 +122,8 @@ class Context:
     async def answer(self, reply: Reply) -> None:
         """Gives a whole answer. Raises ClientGone."""
         self.answering(reply.status)
-        await self.incoming.answer(reply)
+        limits = self.trace.charge.headers()
+        await self.incoming.answer(replace(reply, headers=(*reply.headers, *limits)) if limits else reply)
 
     def answering(self, status: int) -> None:
         """Notes that the head of the answer is ready."""

@@ -10,12 +10,14 @@ import asyncio
 import logging
 
 from gateway import answers
+from gateway.authz.outcome import counted
 from gateway.http1 import Call, Reason, Refusal, Reply
 from gateway.metrics import Ending, Outcome
 from gateway.proxy.body import Budget
 from gateway.proxy.carrying import carry_out
 from gateway.proxy.context import Context, Deps, ProxyOptions
-from gateway.proxy.deciding import decide, fronted
+from gateway.proxy.deciding import Decided, decide, fronted
+from gateway.proxy.limiting import Charges
 from gateway.proxy.trace import Trace
 from gateway.proxy.wire import ClientGone, Incoming, Stop
 
@@ -71,7 +73,7 @@ async def _serve(context: Context) -> None:
         if call.method == "GET" and call.path in context.deps.documents:
             await _tell(context, call)
         else:
-            await carry_out(context, await decide(context, call))
+            await _carry_out_charged(context, await decide(context, call))
     except Stop as stop:
         await _refuse(context, stop.refusal, stop.detail)
     except ClientGone:
@@ -79,6 +81,17 @@ async def _serve(context: Context) -> None:
     except Exception:  # noqa: BLE001 (whatever fails, the call ends here and the worker lives on)
         _log.exception("call %s failed", context.trace.call_id)
         await _refuse(context, _INTERNAL, "")
+
+
+async def _carry_out_charged(context: Context, decided: Decided) -> None:
+    calls = counted(decided.plan)
+    charge = context.trace.charge = context.deps.limiter.charge(decided.principal, Charges(max(1, calls), calls))
+    if refusal := await charge.make():
+        raise Stop(refusal)
+    try:
+        await carry_out(context, decided)
+    finally:
+        charge.leave()
 
 
 async def _tell(context: Context, call: Call) -> None:

@@ -9,6 +9,7 @@ from gateway.authz.outcome import Grounds
 from gateway.http1 import Reason, Refusal
 from gateway.keys import Principal
 from gateway.metrics import Outcome
+from gateway.proxy.limiting import UNCHARGED, Charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Trace:
     mode: str | None = None
     body: bytes | None = None
     elements: tuple[Element, ...] = ()
+    charge: Charge = UNCHARGED
     upstream_seconds: float = 0.0
     """Spent waiting for upstreams before the head of the answer was ready."""
     started: float = field(default_factory=time.monotonic)

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway import keys
 from gateway.authz import CAPABILITIES, Mode
-from gateway.keys import Predefined, check_role
+from gateway.keys import Predefined, check_role, quota_of, rate_of
 from gateway.redis_address import redis_address
 
 PREFIX = "GATEWAY_"
@@ -95,6 +95,18 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _rate(value: str | None) -> str | None:
+    if value is not None:
+        rate_of(value)
+    return value
+
+
+def _quota(value: str | None) -> str | None:
+    if value is not None:
+        quota_of(value)
+    return value
+
+
 Secret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_length=1)]
 SigningSecret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_length=32)]
 RedisURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_redis_url)]
@@ -103,6 +115,8 @@ Capabilities = Annotated[tuple[Annotated[str, AfterValidator(_capability)], ...]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+RateText = Annotated[str | None, AfterValidator(_rate)]
+QuotaText = Annotated[str | None, AfterValidator(_quota)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -272,6 +286,20 @@ class Graph(Section):
 class Limits(Section):
     """Sizes in bytes and counts; what is over them is refused."""
 
+    key_rate: RateText = None
+    """Calls of a key without a limit of its own: `1000/60` is 1,000 at once and in 60 s. The platform has its own."""
+    key_quota: QuotaText = None
+    """Calls of a key in a `day` or `month` of the calendar (UTC), `100000/day`."""
+    key_concurrent: Count | None = None
+    """Calls of a key under way at once."""
+    organization_rate: RateText = None
+    """Calls of all keys of an organization together, `2000/120`; for organizations without limits of their own."""
+    organization_quota: QuotaText = None
+    """Calls of all keys of an organization in a `day` or `month`."""
+    organization_concurrent: Count | None = None
+    """Calls of all keys of an organization under way at once."""
+    counted: Count = 10_000
+    """Keys and organizations of whose limits a process holds a share, about 1 KB each."""
     target: Count = 4096
     """Path and query of a call."""
     headers: Count = 64

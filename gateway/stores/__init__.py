@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +17,7 @@ from gateway.stores.base import (
     AuditEvent,
     Change,
     Conflict,
+    Counter,
     Found,
     Group,
     IntegrationInstance,
@@ -36,6 +38,7 @@ from gateway.stores.base import (
     UserStatus,
 )
 from gateway.stores.chain import Head, Verdict
+from gateway.stores.counters import Counters, ProcessCounters, RedisCounters
 from gateway.stores.file import DatabaseFile
 from gateway.stores.journal import History, Journal
 from gateway.stores.leases import LeasedFollowers, LeasedJournal
@@ -87,6 +90,7 @@ class Store:
 
     resolver: Resolver
     registry: Registry
+    counters: Counters
     health: Callable[[], Awaitable[dict[str, str]]]
 
 
@@ -94,6 +98,8 @@ class _Nobody:
     """Observes nothing."""
 
     def looked_up(self, level: Level, outcome: Outcome) -> None: ...
+
+    def counted(self, where: Counter) -> None: ...
 
     def redis_failed(self, fault: RedisFault) -> None: ...
 
@@ -117,10 +123,13 @@ async def open_store(
         registry = SqlRegistry(database, options)
         opened.push_async_callback(registry.close)
         redis = None
+        alone = ProcessCounters(timer, options.counters)
+        counters: Counters = alone
         if options.redis_url is not None:
             connection = RedisConnection(options, options.redis_url, observer, timer)
             opened.push_async_callback(connection.close)
             redis = RedisLevel(connection, options, observer)
+            counters = RedisCounters(connection, secrets.token_hex(8), alone, observer)
         resolver = LayeredResolver(
             options,
             journal=journal,
@@ -131,7 +140,7 @@ async def open_store(
             timer=timer,
         )
         opened.push_async_callback(resolver.close)
-        yield Store(resolver, registry, resolver.health)
+        yield Store(resolver, registry, counters, resolver.health)
 
 
 async def _open_database(options: StoreOptions, opened: AsyncExitStack) -> tuple[History, Database]:

@@ -56,6 +56,7 @@ class Resolver(Protocol):
 
 Level = Literal["memory", "redis", "sql"]
 Outcome = Literal["found", "absent", "miss", "stale", "unavailable"]
+Counter = Literal["redis", "process"]
 RedisFault = Literal["timeout", "unreachable", "credentials", "refused", "unreadable"]
 
 
@@ -64,6 +65,10 @@ class Observer(Protocol):
 
     def looked_up(self, level: Level, outcome: Outcome) -> None:
         """One level was asked. `stale`: it had an entry older than the key's last change, which was not used."""
+        ...
+
+    def counted(self, where: Counter) -> None:
+        """A limit's counter was asked: in Redis, or in this process because there is no Redis or it is away."""
         ...
 
     def redis_failed(self, fault: RedisFault) -> None:

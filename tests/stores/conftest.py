@@ -42,6 +42,7 @@ class Seen:
 
     looked_up_: Counter[tuple[Level, Outcome]] = field(default_factory=Counter)
     faults: list[RedisFault] = field(default_factory=list)
+    counted_: Counter[str] = field(default_factory=Counter)
     clock: float = 0.0
 
     def looked_up(self, level: Level, outcome: Outcome) -> None:
@@ -49,6 +50,9 @@ class Seen:
 
     def redis_failed(self, fault: RedisFault) -> None:
         self.faults.append(fault)
+
+    def counted(self, where: str) -> None:
+        self.counted_[where] += 1
 
     def timer(self) -> float:
         return self.clock

@@ -1,0 +1,75 @@
+"""How calls are counted: the arithmetic of buckets and quotas, in numbers that any store can hold.
+
+A bucket is kept as one moment, when it will be full again: the generic cell rate algorithm (GCRA, ATM Forum Traffic
+Management Specification 4.0, section 4.4.2), which needs no timer to fill it. Of a bucket of `calls` that fills in
+`seconds`, a call takes `seconds / calls`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil, floor
+
+from gateway.keys.limits import Period, Quota, Rate
+
+_A_HAIR = 1e-9
+"""Of a call: sums of fractions must not cost one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Calls that are wanted from a counter, and `back`, calls that were given and not used."""
+
+    wanted: int
+    back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """`calls` of those that were wanted, as many as there were; `left` are still there."""
+
+    calls: int
+    left: int
+
+
+def from_bucket(full_at: float, rate: Rate, asked: Asked, now: float) -> tuple[float, Given]:
+    """When the bucket will be full after this, and what it gave. Times are seconds from anywhere.
+
+    A moment that is further away than an empty bucket's stems from a clock that went back: it counts as empty.
+    """
+    each = rate.seconds / rate.calls
+    missing = max(0.0, min(full_at - now, rate.seconds) - asked.back * each)
+    there = floor((rate.seconds - missing) / each + _A_HAIR)
+    calls = min(asked.wanted, there)
+    return now + missing + calls * each, Given(calls, there - calls)
+
+
+def from_quota(used: int, quota: Quota, asked: Asked) -> tuple[int, Given]:
+    """How many calls are used after this, and what there was.
+
+    Nobody gets more than half of what is left, so that the last calls do not all lie with one who has no use for them.
+    """
+    used = max(0, used - asked.back)
+    there = max(0, quota.calls - used)
+    calls = min(asked.wanted, ceil(there / 2))
+    return used + calls, Given(calls, there - calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A day or a month; milliseconds since the epoch, `until` is the first that is not in it."""
+
+    since: int
+    until: int
+
+
+def window(period: Period, now: int) -> Window:
+    """The period of the calendar, in UTC, that `now` (milliseconds since the epoch) is in."""
+    day = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if period is Period.DAY:
+        first, after = day, day + timedelta(days=1)
+    else:
+        first = day.replace(day=1)
+        after = (first + timedelta(days=31)).replace(day=1)
+    return Window(round(first.timestamp() * 1000), round(after.timestamp() * 1000))

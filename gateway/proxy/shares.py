@@ -1,0 +1,146 @@
+"""What one process holds of a counter: calls that it was given and has not used, and places for calls under way.
+
+A key that is called often asks its counter once for many calls: as many as it used in the last second or so. One that
+is called now and then asks each time. What nobody used for a second is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from math import ceil
+
+from gateway.keys.counting import Asked, Given
+
+_MOST = 1_000
+"""Calls that are asked for at once: enough for one question in a thousand, and little beside what a second brings."""
+
+_GROWTH = 4
+"""By how much more is asked for when the last share was used up within a second."""
+
+_DRY = 1.0
+"""Seconds until a counter that had too little is asked again, at most; sooner where it fills sooner."""
+
+IDLE = 1.0
+"""Seconds after which an unused share is given back."""
+
+
+class Share:
+    """Calls of one limit. `interval` is seconds in which one call is added to the counter, 0 where none is.
+
+    `ask` asks the counter, `timer` is seconds from anywhere.
+    """
+
+    def __init__(
+        self, calls: int, interval: float, ask: Callable[[Asked], Awaitable[Given]], timer: Callable[[], float]
+    ) -> None:
+        self.calls = calls
+        self._interval = interval
+        self._ask = ask
+        self._timer = timer
+        self.held = 0
+        self._left = calls
+        self._batch = 1
+        self._asked_at = self._used_at = self._dry_until = timer()
+        self._asking: asyncio.Task[None] | None = None
+
+    async def take(self, calls: int) -> bool:
+        """Takes as many calls, or none."""
+        while self.held < calls:
+            if self._timer() < self._dry_until:
+                return False
+            if self._asking is None:
+                self._asking = asyncio.get_running_loop().create_task(self._refill(calls))
+            await asyncio.shield(self._asking)
+        self.held -= calls
+        self._used_at = self._timer()
+        return True
+
+    def put_back(self, calls: int) -> None:
+        """Calls that were taken and not made."""
+        self.held += calls
+
+    def remaining(self) -> int:
+        """Calls that could be made now, as far as this process knows."""
+        added = int((self._timer() - self._asked_at) / self._interval) if self._interval else 0
+        return min(self.calls, self.held + self._left + added)
+
+    def wait(self, calls: int) -> int:
+        """Whole seconds after which as many calls may be there; for a counter that fills."""
+        seconds = max(self._dry_until - self._timer(), (calls - self.remaining()) * self._interval)
+        return max(1, ceil(seconds))
+
+    async def give_back(self, idle: float) -> None:
+        """Gives back what was not used for `idle` seconds, if there is any."""
+        if self.held and self._asking is None and self._timer() - self._used_at >= idle:
+            held, self.held, self._batch = self.held, 0, 1
+            self._note(await self._ask(Asked(0, held)))
+
+    async def _refill(self, calls: int) -> None:
+        try:
+            lasted = self._timer() - self._asked_at
+            grown = self._batch * _GROWTH if lasted < IDLE else ceil(self._batch / lasted)
+            self._batch = max(1, min(grown, _MOST, self.calls // 2))
+            wanted = max(calls - self.held, self._batch)
+            given = await self._ask(Asked(wanted))
+            self.held += given.calls
+            self._note(given)
+            self._dry_until = self._timer() + self._dry_for(wanted - given.calls, enough=self.held >= calls)
+        finally:
+            self._asking = None
+
+    def _dry_for(self, missing: int, *, enough: bool) -> float:
+        """Seconds for which asking again is no use."""
+        if self._interval:
+            return min(_DRY, missing * self._interval)
+        return 0.0 if enough else _DRY
+
+    def _note(self, given: Given) -> None:
+        self._left = given.left
+        self._asked_at = self._timer()
+
+
+class Places:
+    """Calls under way at once. `ask(used, wanted)` says how many may be; what it says holds for some seconds."""
+
+    def __init__(self, limit: int, ask: Callable[[int, int], Awaitable[int]], timer: Callable[[], float]) -> None:
+        self.limit = limit
+        self.used = 0
+        self._ask = ask
+        self._timer = timer
+        self.ours = 0
+        self._most_used = 0
+        self._dry_until = timer()
+        self._asking: asyncio.Task[None] | None = None
+
+    async def enter(self) -> bool:
+        """Takes a place, which `leave` gives back, or none."""
+        while self.used >= self.ours:
+            if self._timer() < self._dry_until:
+                return False
+            await asyncio.shield(self._asked(self.used + 1, min(self.limit, 2 * self.used + 1)))
+        self.used += 1
+        self._most_used = max(self._most_used, self.used)
+        return True
+
+    def leave(self) -> None:
+        self.used -= 1
+
+    async def renew(self) -> None:
+        """Keeps the places that were used since the last time, and gives back the others."""
+        wanted, self._most_used = self._most_used, self.used
+        self.ours = min(self.ours, wanted)  # from now on: what is given back may be somebody else's at once
+        await asyncio.shield(self._asked(self.used, wanted))
+
+    def _asked(self, needed: int, wanted: int) -> asyncio.Task[None]:
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().create_task(self._ask_for(needed, wanted))
+        return self._asking
+
+    async def _ask_for(self, needed: int, wanted: int) -> None:
+        try:
+            self.ours = await self._ask(self.used, wanted)
+            if self.ours < needed:
+                self._dry_until = self._timer() + _DRY
+        finally:
+            self._asking = None
