@@ -43,7 +43,6 @@ def store(settings: Settings) -> StoreOptions:
         redis_timeout=chosen.redis_timeout,
         redis_cooldown=chosen.redis_cooldown,
         redis_ttl=chosen.redis_ttl,
-        counters=settings.limits.counted,
     )
 
 

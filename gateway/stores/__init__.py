@@ -123,7 +123,7 @@ async def open_store(
         registry = SqlRegistry(database, options)
         opened.push_async_callback(registry.close)
         redis = None
-        alone = ProcessCounters(timer, options.counters)
+        alone = ProcessCounters(timer)
         counters: Counters = alone
         if options.redis_url is not None:
             connection = RedisConnection(options, options.redis_url, observer, timer)

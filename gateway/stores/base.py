@@ -246,6 +246,10 @@ class Change(Protocol):
         """Binds the keys that are there, too."""
         ...
 
+    async def set_organization_limits(self, organization: str, limits: CallLimits) -> None:
+        """How much all its keys together may call, also those that are there."""
+        ...
+
     async def add_user(self, user: str, email: str, *, platform_admin: bool) -> None:
         """A person; email addresses are unique whatever their letter case."""
         ...
@@ -315,6 +319,10 @@ class Change(Protocol):
 
     async def shorten_key(self, key_id: str, *, expires_at: int) -> None:
         """Moves the end of a live key; never to later than it was."""
+        ...
+
+    async def set_limits(self, key_id: str, limits: CallLimits) -> None:
+        """How much a live key may call; raises its version."""
         ...
 
     # --- logins and the audit trail

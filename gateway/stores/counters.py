@@ -30,6 +30,10 @@ _AFTER_WINDOW = 3600
 """Seconds that a quota's count is kept when its day or month is over, for gateways whose clocks are late."""
 
 
+_ROOM = 10_000
+"""Buckets, and quotas, of each; about 200 bytes. A bucket that is forgotten is full again."""
+
+
 class Counters(Protocol):
     """`name` is of a key or an organization. No method raises."""
 
@@ -96,7 +100,7 @@ return ours
 class ProcessCounters:
     """Counters of this process alone. `timer` is seconds from anywhere, `room` how many counters are remembered."""
 
-    def __init__(self, timer: Callable[[], float], room: int) -> None:
+    def __init__(self, timer: Callable[[], float], room: int = _ROOM) -> None:
         self._timer = timer
         self._buckets: LRUCache[tuple[str, Rate], float] = LRUCache(room)
         self._used: LRUCache[tuple[str, Window], int] = LRUCache(room)

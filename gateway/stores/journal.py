@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.keys import Digest, Key
 from gateway.stores import versions
@@ -36,17 +36,27 @@ class Mark:
 class Record:
     """What the database said about a digest, and when: `at` is the newest change that had been made by then.
 
-    `key` is None where no live key has the digest; `why` tells why.
+    `key` is None where no live key has the digest; `why` tells why. `organization` is also that of a key which is not
+    live; empty where there is none.
     """
 
     digest: Digest
     at: Mark
     key: Key | None
     why: str = ""
+    organization: str = ""
 
 
-Forget = Callable[[Sequence[Digest | None]], None]
-"""Told the digests that were changed, None among them for everything."""
+class Changed(NamedTuple):
+    """What one change concerns: a digest, or all keys of an organization, or everything where both are None."""
+
+    seq: int
+    digest: Digest | None
+    organization: str | None = None
+
+
+Forget = Callable[[Sequence[Changed]], None]
+"""Told the changes, in their order."""
 
 
 class History(Protocol):
@@ -62,32 +72,48 @@ class History(Protocol):
         ...
 
     async def is_current(self, record: Record) -> bool:
-        """Whether the record was read at a point of this very history, and nothing since concerns its digest."""
+        """Whether the record was read at a point of this very history, and nothing since concerns its digest or its
+        organization."""
         ...
 
 
-def read_on(
-    at: Mark, rows: Sequence[tuple[int, int, str | None]], limit: int
-) -> tuple[Mark, list[Digest | None]] | None:
-    """Where the history has come to, and what was changed, from its rows (number, nonce, digest) since `at`.
+Row = tuple[int, int, str | None, str | None]
+"""Of `changes`: number, nonce, digest, organization."""
+
+
+def read_on(at: Mark, rows: Sequence[Row], limit: int) -> tuple[Mark, Sequence[Changed]] | None:
+    """Where the history has come to, and what was changed, from its rows since `at`.
 
     None when that cannot be told: there are more than `limit`, or the first row is not the one where we stood, so that
     the history was rewritten, by a restored backup say.
     """
     if not rows or rows[0][:2] != (at.seq, at.nonce) or len(rows) > limit:
         return None
-    return Mark(*rows[-1][:2]), [None if digest is None else Digest(digest) for _, _, digest in rows[1:]]
+    return Mark(*rows[-1][:2]), [
+        Changed(seq, None if digest is None else Digest(digest), organization)
+        for seq, _, digest, organization in rows[1:]
+    ]
+
+
+def everything(at: Mark) -> Sequence[Changed]:
+    """What was changed when it cannot be told what."""
+    return (Changed(at.seq, None),)
 
 
 _NEWEST = "SELECT seq, nonce FROM changes ORDER BY seq DESC LIMIT 1"
-_SINCE = "SELECT seq, nonce, digest FROM changes WHERE seq >= ? ORDER BY seq LIMIT ?"
+_SINCE = "SELECT seq, nonce, digest, organization_id FROM changes WHERE seq >= ? ORDER BY seq LIMIT ?"
 IS_CURRENT = """
     SELECT EXISTS (SELECT 1 FROM changes WHERE seq = :seq AND nonce = :nonce)
        AND NOT EXISTS (SELECT 1 FROM changes WHERE digest = :digest AND seq > :seq)
-       AND NOT EXISTS (SELECT 1 FROM changes WHERE digest IS NULL AND seq > :seq)
+       AND NOT EXISTS (SELECT 1 FROM changes WHERE organization_id = :organization AND seq > :seq)
+       AND NOT EXISTS (SELECT 1 FROM changes WHERE digest IS NULL AND organization_id IS NULL AND seq > :seq)
 """
 
-_EVERYTHING: tuple[Digest | None, ...] = (None,)
+
+def asked(record: Record) -> dict[str, int | str]:
+    """The values of `IS_CURRENT`."""
+    of_record = {"digest": record.digest, "organization": record.organization}
+    return of_record | {"seq": record.at.seq, "nonce": record.at.nonce}
 
 
 class Journal:
@@ -132,21 +158,20 @@ class Journal:
 
     async def is_current(self, record: Record) -> bool:
         """See `History`. Never suspends: what it says is true in the same step of the loop."""
-        values = {"digest": record.digest, "seq": record.at.seq, "nonce": record.at.nonce}
         try:
-            ((current,),) = self._read(IS_CURRENT, values)
+            ((current,),) = self._read(IS_CURRENT, asked(record))
         except OverflowError:  # no row has a number that SQLite cannot hold
             return False
         except sqlite3.Error as fault:
             raise self._lost(fault) from fault
         return bool(current)
 
-    def _advance(self) -> Sequence[Digest | None]:
+    def _advance(self) -> Sequence[Changed]:
         rows = self._read(_SINCE, (self._at.seq, self._limit + 1))
         known = read_on(self._at, rows, self._limit)
         if known is None:
             self._at = self._newest()
-            return _EVERYTHING
+            return everything(self._at)
         self._at, changed = known
         return changed
 

@@ -60,9 +60,6 @@ class StoreOptions:
     redis_ttl: int = 300
     """How long Redis keeps an entry. Not what makes a revocation take effect: see `resolver`."""
 
-    counters: int = 10_000
-    """Counters of limits that are remembered in this process, for when Redis is away; about 300 bytes each."""
-
     def __post_init__(self) -> None:
         for option in fields(self):
             value = getattr(self, option.name)

@@ -19,13 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.stores import postgres
 from gateway.stores.base import StoreError, StoreUnavailable
 from gateway.stores.faults import faults_named
-from gateway.stores.journal import IS_CURRENT, Forget, Mark, Record, read_on
+from gateway.stores.journal import IS_CURRENT, Forget, Mark, Record, asked, everything, read_on
 from gateway.stores.options import StoreOptions
 
-_SINCE = text(
-    "SELECT seq, nonce, digest, pg_is_in_recovery() AS standby FROM changes WHERE seq >= :seq ORDER BY seq LIMIT :most"
-)
-_NEWEST = text("SELECT seq, nonce, digest, pg_is_in_recovery() AS standby FROM changes ORDER BY seq DESC LIMIT 1")
+_ROWS = "SELECT seq, nonce, digest, organization_id, pg_is_in_recovery() AS standby FROM changes"
+_SINCE = text(f"{_ROWS} WHERE seq >= :seq ORDER BY seq LIMIT :most")
+_NEWEST = text(f"{_ROWS} ORDER BY seq DESC LIMIT 1")
 _IS_CURRENT = text(IS_CURRENT)
 _LARGEST = 2**63 - 1
 
@@ -81,8 +80,7 @@ class PostgresJournal:
     async def is_current(self, record: Record) -> bool:
         if not 0 <= record.at.seq <= _LARGEST or not 0 <= record.at.nonce <= _LARGEST:
             return False  # no row has a number that the server cannot hold
-        values = {"digest": record.digest, "seq": record.at.seq, "nonce": record.at.nonce}
-        ((current,),) = await _read(self._pool, _IS_CURRENT, values)
+        ((current,),) = await _read(self._pool, _IS_CURRENT, asked(record))
         return bool(current)
 
     async def _ask(self, forget: Forget) -> None:
@@ -94,9 +92,11 @@ class PostgresJournal:
     async def _advance(self, forget: Forget) -> None:
         rows = await _read(self._pool, _SINCE, {"seq": self._at.seq, "most": self._limit + 1})
         _refuse_standby(rows)
-        known = read_on(self._at, [(row.seq, row.nonce, row.digest) for row in rows], self._limit)
+        told = [(row.seq, row.nonce, row.digest, row.organization_id) for row in rows]
+        known = read_on(self._at, told, self._limit)
         if known is None:
-            known = await _newest(self._pool), [None]
+            newest = await _newest(self._pool)
+            known = newest, everything(newest)
         # One step, see `History`: from here on there is no `await`.
         self._at, changed = known
         forget(changed)

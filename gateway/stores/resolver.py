@@ -14,26 +14,37 @@ change and all before it. A process follows the history (see `journal`, `postgre
    SQLite it asks the file. In PostgreSQL either this gateway's lease holds, and then no change is acknowledged whose
    row it has not read (see `leases`), or `catch_up` asks the server.
 2. *Before a record is kept or answered with*, two things are asked. `is_current`: is the record's mark a point of this
-   history, and does no later row concern its digest? A record carries the mark at which it was read, in the same
-   statement. And, in the step in which the record is kept: was its digest among what `catch_up` has told since the
-   record was asked for (`_overtaken`)? In SQLite the two are one, because nothing there suspends; in PostgreSQL the
-   answer to the first may be older than what was told meanwhile.
+   history, and does no later row concern its digest or its organization? A record carries the mark at which it was
+   read, in the same statement. And, in the step in which the record is kept: has `catch_up` told of its digest since
+   the record was asked for (`_overtaken`), or of its organization a row that is newer than its mark (its epoch, see
+   below)? In SQLite the two are one, because nothing there suspends; in PostgreSQL the answer to the first may be
+   older than what was told meanwhile.
+
+**Epochs.** A group, a limit or the longest life of an organization's keys may concern 10^5 keys in memory; dropping
+them one by one would stop the loop. The epoch of an organization is the number of the newest row for it that was told.
+What is in memory has the organization of its key, also of one that is suspended, and the number of its mark: it is
+dropped, which is to say not used, when that is less than the epoch. That a record's mark is not less means that the
+row was there when the record was read. Both are numbers of one history: when another one is found, all that is in
+memory and under way is dropped at once, and with it the epochs. A key never moves to another organization.
 
 **Why no stale record gets through.**
 
-- *What is in memory is never older than where the journal stands.* A record was true at the moment A of its reading.
-  The rows that the journal had read when the asking began are in it; those that it read since would have overtaken it;
-  all others it will still read, and then the record is dropped. Who reads them, a call or the lease, is the same.
+- *What is used from memory is never older than where the journal stands.* A record was true at the moment A of its
+  reading. The rows that the journal had read when the asking began are in it; those that it read since would have
+  overtaken it, or raised the epoch above it; all others it will still read, and then the record is dropped. Who reads
+  them, a call or the lease, is the same.
 - *A refill after a revocation.* A reads the key, B revokes it, A writes what it has read to Redis or to its memory:
   the mark is older than B's row, so rule 2 refuses it in every process, whatever the order of the writes. Deleting from
   Redis is housekeeping, and the messages that wake the gateways of a PostgreSQL save time; nothing depends on them.
 - *Callers that share one look-up.* One that joined late may have begun after a revocation that the look-up did not
-  see. But by rule 1 its row was read before they joined, which has overtaken the look-up. A flight is taken off the
-  board in the step in which its record is kept, so nobody can join an answer that was given before they called.
+  see. But by rule 1 its row was read before they joined, which has overtaken the look-up, or raised the epoch above
+  what it has read. A flight is taken off the board in the step in which its record is kept, so nobody can join an
+  answer that was given before they called.
 - *Redis back with old data*, a failover to a lagging replica, another installation's entries, or a database restored
   from a backup whose numbers run on differently: marks carry a random nonce beside the number, so a mark of another
   history is no point of ours. Redis answering under the wrong name: the digest in the record is compared.
-- *Absent keys* are remembered under rule 1 too: making the key writes a row that drops the memory of its absence.
+- *Absent keys* are remembered under rule 1 too: making the key writes a row that drops the memory of its absence, and
+  giving a group its right back raises the epoch of those that were suspended.
 
 **When the history cannot be read** (a disk error; the file gone or replaced: its inode is compared for every call; the
 server away), nothing held can be trusted, and the answer is `Unavailable` until it can be read again. A lease that was
@@ -48,12 +59,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from cachetools import LRUCache, TTLCache
 
 from gateway.keys import Digest, Key, Principal
 from gateway.stores.base import Absent, Found, Level, Observer, StoreUnavailable, Unavailable
-from gateway.stores.journal import History, Record
+from gateway.stores.journal import Changed, History, Record
 from gateway.stores.options import StoreOptions
 from gateway.stores.redis import RedisLevel
 
@@ -64,6 +77,18 @@ _ROUNDS = 3
 
 _NOBODY = Digest("")
 """No key's digest: what health looks up."""
+
+
+Answer = TypeVar("Answer", Principal, Absent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[Answer]):
+    """What is in memory: true at change number `at`, and until the organization's next one."""
+
+    answer: Answer
+    organization: str
+    at: int
 
 
 class LayeredResolver:
@@ -93,8 +118,9 @@ class LayeredResolver:
         self._places = asyncio.Semaphore(options.lookups)
         self._flights: dict[Digest, asyncio.Task[Found]] = {}
         self._overtaken: set[Digest] = set()  # of those under way: changed since their record was asked for
-        self._present: LRUCache[Digest, Principal] = LRUCache(options.memory_keys)
-        self._absent: TTLCache[Digest, Absent] = TTLCache(options.absent_keys, options.absent_seconds, timer)
+        self._present: LRUCache[Digest, _Held[Principal]] = LRUCache(options.memory_keys)
+        self._absent: TTLCache[Digest, _Held[Absent]] = TTLCache(options.absent_keys, options.absent_seconds, timer)
+        self._epochs: dict[str, int] = {}  # of the organizations that have changed since all was dropped
 
     async def find(self, digest: Digest) -> Found:
         """See `Resolver`. A call that is cancelled leaves the look-up to the others who wait for it."""
@@ -102,12 +128,12 @@ class LayeredResolver:
             await self._journal.catch_up(self._forget)
         except StoreUnavailable as away:
             return self._unavailable(str(away))
-        if known := self._present.get(digest):
+        if (known := self._present.get(digest)) and self._epochs.get(known.organization, 0) <= known.at:
             self._observer.looked_up("memory", "found")
-            return known
-        if absent := self._absent.get(digest):
+            return known.answer
+        if (absent := self._absent.get(digest)) and self._epochs.get(absent.organization, 0) <= absent.at:
             self._observer.looked_up("memory", "absent")
-            return absent
+            return absent.answer
         self._observer.looked_up("memory", "miss")
         return await asyncio.shield(self._flight(digest))
 
@@ -132,22 +158,26 @@ class LayeredResolver:
         if self._flights:
             await asyncio.wait(self._flights.values())
 
-    def _forget(self, digests: Sequence[Digest | None]) -> None:
-        for digest in digests:
-            if digest is None:
-                self._present.clear()
-                self._absent.clear()
-                self._overtaken.update(self._flights)
-            else:
+    def _forget(self, changes: Sequence[Changed]) -> None:
+        for seq, digest, organization in changes:
+            if digest is not None:
                 self._present.pop(digest, None)
                 self._absent.pop(digest, None)
                 if digest in self._flights:
                     self._overtaken.add(digest)
+            elif organization is not None:
+                self._epochs[organization] = seq
+            else:
+                self._present.clear()
+                self._absent.clear()
+                self._epochs.clear()
+                self._overtaken.update(self._flights)
 
     async def _holds(self, record: Record) -> bool:
         """Rule 2, to be asked last: from here to keeping the record and to the answer there is no `await`."""
-        current = await self._journal.is_current(record)
-        return current and record.digest not in self._overtaken
+        if not await self._journal.is_current(record):
+            return False
+        return record.digest not in self._overtaken and self._epochs.get(record.organization, 0) <= record.at.seq
 
     def _flight(self, digest: Digest) -> asyncio.Task[Found]:
         """The look-up of this digest that is under way, or a new one."""
@@ -208,9 +238,11 @@ class LayeredResolver:
 
     def _keep(self, record: Record, level: Level) -> Found:
         if record.key is None:
-            absent = self._absent[record.digest] = Absent(record.why)
+            absent = Absent(record.why)
+            self._absent[record.digest] = _Held(absent, record.organization, record.at.seq)
             self._observer.looked_up(level, "absent")
             return absent
-        present = self._present[record.digest] = self._compiled(record.key)
+        present = self._compiled(record.key)
+        self._present[record.digest] = _Held(present, record.organization, record.at.seq)
         self._observer.looked_up(level, "found")
         return present

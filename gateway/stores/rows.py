@@ -272,7 +272,7 @@ def key_row(key: Key, digest: Digest) -> dict[str, Any]:
 
 def record(digest: Digest, row: Row[Any]) -> Record:
     why = why_not_live(row)
-    return Record(digest, Mark(row.seq, row.nonce), None if why else key(row), why)
+    return Record(digest, Mark(row.seq, row.nonce), None if why else key(row), why, row.organization_id or "")
 
 
 def why_not_live(row: Row[Any]) -> str:

@@ -1,7 +1,7 @@
 """A change under way: one transaction over a database that SQLAlchemy Core speaks to.
 
 What changes what a key may do writes rows of `changes`: one for each key concerned where that is a handful (those of an
-identity, of a user), and one for everything where it may be all keys of an organization.
+identity, of a user), and one for an organization where it may be all of its keys.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.keys import (
     API_KEYS,
     EVERYONE,
+    CallLimits,
     Digest,
     GlobalRole,
     GroupRights,
@@ -126,7 +127,12 @@ class SqlChange:
     async def set_max_key_days(self, organization: str, days: int | None) -> None:
         own = organizations.c.id == organization
         await self._write(update(organizations).where(own).values(max_key_days=days))
-        await self._everything_changed()
+        await self._organization_changed(organization)
+
+    async def set_organization_limits(self, organization: str, limits: CallLimits) -> None:
+        own = organizations.c.id == organization
+        await self._write(update(organizations).where(own).values(limits=limits_text(limits)))
+        await self._organization_changed(organization)
 
     async def add_user(self, user: str, email: str, *, platform_admin: bool) -> None:
         row = {"id": user, "email": email, "email_folded": email.casefold()}
@@ -166,12 +172,12 @@ class SqlChange:
     async def change_group(self, group: Group) -> None:
         row = {"name": group.name, "description": group.description, "rights": rows.rights_text(group.rights)}
         await self._write(update(groups).where(groups.c.id == group.id).values(row))
-        await self._everything_changed()
+        await self._group_changed(group.id)
 
     async def remove_group(self, group: str) -> None:
+        await self._group_changed(group)
         await self._write(delete(group_members).where(group_members.c.group_id == group))
         await self._write(delete(groups).where(groups.c.id == group))
-        await self._everything_changed()
 
     async def add_to_group(self, group: Group, user: str) -> None:
         inside = (group_members.c.group_id == group.id) & (group_members.c.user_id == user)
@@ -235,6 +241,9 @@ class SqlChange:
         if ends:
             await self._change_key(key_id, {"expires_at": min(ends[0][0], expires_at)})
 
+    async def set_limits(self, key_id: str, limits: CallLimits) -> None:
+        await self._change_key(key_id, {"limits": limits_text(limits)})
+
     async def _change_key(self, key_id: str, values: Values) -> None:
         """Of a live key; its version is raised."""
         live = (keys.c.id == key_id) & keys.c.revoked_at.is_(None)
@@ -281,13 +290,20 @@ class SqlChange:
         else:
             await self._write(insert(audit_chains), {"organization_id": rows.chain_id(event.organization)} | recorded)
 
-    async def _changed(self, digest: Digest | None, version: int | None) -> None:
-        row = {"nonce": _nonce(), "digest": digest, "version": version}
-        await self._write(insert(changes), row)
-        self.is_told = True
+    async def _changed(self, digest: Digest, version: int) -> None:
+        await self._tell({"digest": digest, "version": version})
 
-    async def _everything_changed(self) -> None:
-        await self._changed(None, None)
+    async def _organization_changed(self, organization: str) -> None:
+        await self._tell({"organization_id": organization})
+
+    async def _group_changed(self, group: str) -> None:
+        """Of the organization that it is in, as the database has it."""
+        for row in await self._read(select(groups.c.organization_id).where(groups.c.id == group)):
+            await self._organization_changed(row.organization_id)
+
+    async def _tell(self, concerned: Values) -> None:
+        await self._write(insert(changes), {"nonce": _nonce()} | concerned)
+        self.is_told = True
 
     async def _user_changed(self, user: str) -> None:
         await self._keys_changed(identities.c.user_id == user)

@@ -4,8 +4,9 @@ Ids are text that the caller made; times are milliseconds since the epoch. Rows 
 key stays as a tombstone, so that its digest can never be taken again and the audit trail can name it.
 
 `changes` tells the resolvers of all processes what they must forget (see `resolver`). Whoever changes what a digest
-resolves to writes a row in the very same transaction; `digest` NULL means everything. `nonce` is random: two histories
-that have the same numbers, of a database and of its restored backup for instance, are still told apart.
+resolves to writes a row in the very same transaction: with the digest, or with the organization if all of its keys may
+be concerned; both NULL means everything. `nonce` is random: two histories that have the same numbers, of a database and
+of its restored backup for instance, are still told apart.
 
 `audit_events` are chained by hash (see `chain`); `audit_chains` has the newest hash of each chain, and how many events
 it has. Its row with an empty id is the chain of the events of no organization.

@@ -10,9 +10,11 @@ import pytest
 from gateway.app import options
 from gateway.authz import CAPABILITIES, Mode, Rules
 from gateway.control import LoginOptions, TokenOptions
+from gateway.keys import CallLimits, Quota, Rate
 from gateway.proxy import (
     DecisionOptions,
     IdentityOptions,
+    LimitOptions,
     ListenerOptions,
     OpsOptions,
     PageOptions,
@@ -29,6 +31,7 @@ PARTS = {
     options.logins: LoginOptions(),
     options.rules: Rules(),
     options.proxy: ProxyOptions(),
+    options.limiter: LimitOptions(),
     options.pages: PageOptions(),
     options.listener: ListenerOptions(),
     options.ops: OpsOptions(),
@@ -43,6 +46,7 @@ NOT_SETTINGS = {
     "IdentityOptions.secret",  # has no default to be compared with
 }
 SECTIONS = ("store", "keys", "graph", "limits", "timeouts", "identity", "decision_log")
+VALUES = {"rate": "1/1", "quota": "1/day", "concurrent": 1}
 READ_ELSEWHERE = {"limits.control_tokens", "limits.cursor", "limits.jobs", "keys.last_used_seconds"}
 """By `serving` itself: no options value stands around one number."""
 
@@ -52,9 +56,14 @@ def test_the_defaults_of_the_settings_are_those_of_the_part(part):
     assert part(validated({"secrets": SECRETS})) == PARTS[part]
 
 
+LIMITS = {f"{scope}_{name}": value for scope in ("key", "organization") for name, value in VALUES.items()}
+
+
 def other(name: str, value: object) -> object:
     if name == "url":
         return "postgresql://other/gateway"
+    if value is None and name in LIMITS:
+        return LIMITS[name]
     match value:
         case bool():
             return not value
@@ -71,11 +80,12 @@ def other(name: str, value: object) -> object:
 
 
 def flat(value: object, path: str) -> dict[str, object]:
-    if not is_dataclass(value):
+    if not is_dataclass(value) or isinstance(value, Rate | Quota):
         return {path: value}
     found = {}
+    name = path if isinstance(value, CallLimits) else type(value).__name__  # of those there are two
     for field in fields(value):
-        found |= flat(getattr(value, field.name), f"{type(value).__name__}.{field.name}")
+        found |= flat(getattr(value, field.name), f"{name}.{field.name}")
     return found
 
 

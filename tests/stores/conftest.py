@@ -202,6 +202,12 @@ async def opened(database: FileDatabase | ServerDatabase) -> AsyncIterator[Open]
         yield open_
 
 
+@pytest.fixture(params=["sql", "sql and redis"])
+def levels(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Options for the two ways a resolver can be put together."""
+    return {} if request.param == "sql" else {"redis_url": request.getfixturevalue("redis_url")}
+
+
 @asynccontextmanager
 async def _open(options: StoreOptions) -> AsyncIterator[Opened]:
     seen = Seen()

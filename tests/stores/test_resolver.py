@@ -25,12 +25,6 @@ async def act(store, key_id):
 """
 
 
-@pytest.fixture(params=["sql", "sql and redis"])
-def levels(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Options for the two ways a resolver can be put together."""
-    return {} if request.param == "sql" else {"redis_url": request.getfixturevalue("redis_url")}
-
-
 async def test_a_key_is_found_as_it_was_stored(opened, levels):
     store = await opened(**levels)
     key, its = await store.new_key(expires_at=5_000)
