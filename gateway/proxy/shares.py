@@ -40,18 +40,15 @@ class Share:
         self._timer = timer
         self.held = 0
         self._left = calls
-        self._batch = 1
+        self._batch = 0
+        self._waiting = 0
         self._asked_at = self._used_at = self._dry_until = timer()
         self._asking: asyncio.Task[None] | None = None
 
     async def take(self, calls: int) -> bool:
         """Takes as many calls, or none."""
-        while self.held < calls:
-            if self._timer() < self._dry_until:
-                return False
-            if self._asking is None:
-                self._asking = asyncio.get_running_loop().create_task(self._refill(calls))
-            await asyncio.shield(self._asking)
+        if self.held < calls and not await self._filled(calls):
+            return False
         self.held -= calls
         self._used_at = self._timer()
         return True
@@ -73,27 +70,41 @@ class Share:
     async def give_back(self, idle: float) -> None:
         """Gives back what was not used for `idle` seconds, if there is any."""
         if self.held and self._asking is None and self._timer() - self._used_at >= idle:
-            held, self.held, self._batch = self.held, 0, 1
+            held, self.held, self._batch = self.held, 0, 0
             self._note(await self._ask(Asked(0, held)))
 
-    async def _refill(self, calls: int) -> None:
+    async def _filled(self, calls: int) -> bool:
+        """Whether as many calls are held now; asks for what all who wait here want."""
+        self._waiting += calls
+        try:
+            while self.held < calls:
+                if self._timer() < self._dry_until:
+                    return False
+                if self._asking is None:
+                    self._asking = asyncio.get_running_loop().create_task(self._refill())
+                await asyncio.shield(self._asking)
+            return True
+        finally:
+            self._waiting -= calls
+
+    async def _refill(self) -> None:
         try:
             lasted = self._timer() - self._asked_at
             grown = self._batch * _GROWTH if lasted < IDLE else ceil(self._batch / lasted)
             self._batch = max(1, min(grown, _MOST, self.calls // 2))
-            wanted = max(calls - self.held, self._batch)
+            wanted = max(self._waiting - self.held, self._batch)
             given = await self._ask(Asked(wanted))
             self.held += given.calls
             self._note(given)
-            self._dry_until = self._timer() + self._dry_for(wanted - given.calls, enough=self.held >= calls)
+            self._dry_until = self._timer() + self._dry_for(wanted - given.calls, given)
         finally:
             self._asking = None
 
-    def _dry_for(self, missing: int, *, enough: bool) -> float:
+    def _dry_for(self, missing: int, given: Given) -> float:
         """Seconds for which asking again is no use."""
-        if self._interval:
-            return min(_DRY, missing * self._interval)
-        return 0.0 if enough else _DRY
+        if given.left or not missing:
+            return 0.0
+        return min(_DRY, missing * self._interval) if self._interval else _DRY
 
     def _note(self, given: Given) -> None:
         self._left = given.left

@@ -95,7 +95,6 @@ async def test_two_processes_over_the_limit_pass_what_one_may(clock):
 
 async def test_calls_that_wait_for_the_same_answer_ask_once(clock):
     share, counter = share_of(clock, Rate(1_000, 60))
-    share._batch = 100
 
     assert all(await asyncio.gather(*(share.take(1) for _ in range(100))))
 
