@@ -15,7 +15,7 @@ help:
 	@echo "make test     install what the tests need, and run all of them   (ARGS='tests/policy -x')"
 	@echo "make check    lint, format, types, layers"
 	@echo "make bench    what narrowing a query costs; what 10^6 keys cost; requests per second and CPU, side by side"
-	@echo "make prove    the laws again, with 10^7 cases, or GATEWAY_PROOF_SECONDS=600 make prove"
+	@echo "make prove    the laws again, with 10^7 cases, or GATEWAY_PROOF_SECONDS=600 make prove; revocation with 10^5 calls"
 	@echo "make fuzz     inputs that a fuzzer makes up, for GATEWAY_FUZZ_SECONDS=60 a target   (ARGS='scanner')"
 	@echo "make mutate   how many small errors the tests would not notice   (ARGS='authz.rows decide')"
 	@echo "make install  only install   |   make fmt  format   |   make lock  renew the lock files (needs uv)"
@@ -38,9 +38,11 @@ bench: $(VENV)/.runtime
 	$(BIN)/python loadtests/bench.py $(ARGS)
 
 prove: export GATEWAY_PROOF_CASES ?= 10000000
+prove: export GATEWAY_REVOCATION_CALLS ?= 100000
 prove: $(VENV)/.dev redis postgres
 	$(BIN)/pytest -n 2 tests/proof --timeout=0 $(ARGS)
 	$(BIN)/pytest -n 2 -m hypothesis --hypothesis-profile=prove --timeout=0 $(ARGS)
+	$(BIN)/pytest tests/e2e/test_revocation.py tests/e2e/test_revocation_sqlite.py --timeout=0 $(ARGS)
 
 fuzz: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)

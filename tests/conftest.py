@@ -20,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 from proof.report import summary
+from revocation.report import figures
 
 # No deadline: a busy machine is no fault. A law that wants more or fewer examples takes a multiple of the profile's,
 # `@settings(max_examples=3 * settings().max_examples)`, so that `make prove` finds it too.
@@ -30,10 +31,15 @@ settings.load_profile("test")
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = (report for name in ("passed", "failed") for report in terminalreporter.getreports(name))
-    lines = list(summary(each for report in reports for each in report.user_properties))
-    if lines:
-        terminalreporter.section("agreement of the gateway with the visible graph")
-        terminalreporter.write("\n".join(lines) + "\n")
+    properties = [each for report in reports for each in report.user_properties]
+    told = {
+        "agreement of the gateway with the visible graph": list(summary(properties)),
+        "revocations": list(figures(properties)),
+    }
+    for title, lines in told.items():
+        if lines:
+            terminalreporter.section(title)
+            terminalreporter.write("\n".join(lines) + "\n")
 
 
 class RedisServer:
@@ -224,6 +230,15 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server.url
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def module_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis of a module's own, for what is started once for its tests; who mistreats it starts it again."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
     server.kill()
 
 

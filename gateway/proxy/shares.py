@@ -21,6 +21,10 @@ _GROWTH = 4
 _DRY = 1.0
 """Seconds until a counter that had too little is asked again, at most; sooner where it fills sooner."""
 
+_REFUSED = 200
+"""Calls that are refused meanwhile after which it is asked again, if it fills: what came in is passed on evenly,
+and Redis is asked once in a hundred calls at most, with an organization's limit beside the key's."""
+
 IDLE = 1.0
 """Seconds after which an unused share is given back."""
 
@@ -42,6 +46,7 @@ class Share:
         self._left = calls
         self._batch = 0
         self._waiting = 0
+        self._refused = 0
         self._asked_at = self._used_at = self._dry_until = timer()
         self._asking: asyncio.Task[None] | None = None
 
@@ -78,7 +83,7 @@ class Share:
         self._waiting += calls
         try:
             while self.held < calls:
-                if self._timer() < self._dry_until:
+                if self._is_dry():
                     return False
                 if self._asking is None:
                     self._asking = asyncio.get_running_loop().create_task(self._refill())
@@ -86,6 +91,13 @@ class Share:
             return True
         finally:
             self._waiting -= calls
+
+    def _is_dry(self) -> bool:
+        now = self._timer()
+        if now >= self._dry_until:
+            return False
+        self._refused += 1
+        return self._refused < _REFUSED or not 0 < self._interval <= now - self._asked_at
 
     async def _refill(self) -> None:
         try:
@@ -96,6 +108,7 @@ class Share:
             given = await self._ask(Asked(wanted))
             self.held += given.calls
             self._note(given)
+            self._refused = 0
             self._dry_until = self._timer() + self._dry_for(wanted - given.calls, given)
         finally:
             self._asking = None

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from revocation.report import FIGURES
+
 START_LIMIT = 60
 """Seconds after which a demo that has not said where it listens counts as not starting."""
 
@@ -124,3 +126,9 @@ def demo(tmp_path_factory):
     running = start_demo(tmp_path_factory.mktemp("demo"))
     yield running
     assert stop_demo(running) == 0, (running.dir / "demo.log").read_text()
+
+
+@pytest.fixture
+def report(record_property):
+    """Tells a line of figures at the end of the run."""
+    return lambda line: record_property(FIGURES, line)
