@@ -87,13 +87,13 @@ OURS: frozenset[str] = frozenset(
     addIamUserToGroupByEmail removeIamUserFromGroupByEmail iamGetGroup iamGetGroupList iamGroups iamGroupUsers
     iamGroupQueryPolicy iamGetUser iamGetUserList iamGetCurrentUser iamDeleteUser
     iamGetAccount invite updateInvitation getAuditEventsForAccount
+    tokenRateLimits accountRateLimits
     """.split()
 )
 """Answered by the control plane; `keys` decides, never a policy."""
 
 KEYS_DECIDE: frozenset[str] = frozenset(
     """
-    tokenRateLimits accountRateLimits
     iamAccountQueryPolicies iamAddUserToGroups iamDeleteAccountIdentityProvider iamDeleteUserFromGroups
     iamGetAccountList iamGetGroupBatch iamGetUserBatch iamSetAccount iamSetUser updateCurrentUser invitations inviteUser
     setAccountAccessPolicy setAccountIdentityProvider setResourcePermission deleteResourcePermission

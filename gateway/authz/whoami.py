@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.authz.rules import Rules
-from gateway.keys import Principal
+from gateway.keys import CallLimits, Principal, limits_members
 from gateway.policy import Policy
 
 
-def whoami(principal: Principal, rules: Rules) -> dict[str, Any]:
-    """The key, what it may do, until when (ms since the epoch, or null), and with what limits (bytes, rows)."""
+def whoami(
+    principal: Principal,
+    rules: Rules,
+    limits: tuple[CallLimits, CallLimits] | None = None,
+) -> dict[str, Any]:
+    """The key, what it may do, until when (ms since the epoch, or null), and with what limits (bytes, rows, calls).
+
+    `limits` are those that the key is held to by itself, and together with all keys of its organization: what was set
+    for them, unless it is given, as where settings have defaults.
+    """
+    own, shared = limits or (principal.limits, principal.organization_limits)
     identity = principal.identity
     return {
         "key": {"id": principal.key_id, "name": principal.name, "kind": identity.kind},
@@ -31,6 +40,10 @@ def whoami(principal: Principal, rules: Rules) -> dict[str, Any]:
             "queryBytes": rules.query_body,
             "graphqlBytes": rules.graphql_body,
             "uploadBytes": rules.upload_body,
+            "calls": {
+                "key": limits_members(own),
+                "organization": limits_members(shared),
+            },
         },
     }
 

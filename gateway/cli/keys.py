@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -23,17 +23,19 @@ from gateway.cli.common import (
     tell,
     yes_option,
 )
+from gateway.cli.limiting import limit_key, limit_options
 from gateway.cli.reading import Faults, imported, membership, seconds
+from gateway.cli.telling import columns, end_of, members, rights, words
 from gateway.control import Issued, NewKey, Rejection
-from gateway.control.describing import Description, KeyState
+from gateway.control.describing import Description
 from gateway.control.importing import ImportRejected, import_keys
 from gateway.http1 import Reason
-from gateway.keys import GlobalRole, Identity, Key, Kind, Membership, expires_soon
+from gateway.keys import CallLimits, GlobalRole, Identity, Key, Kind, Membership, expires_soon
 
 
 @click.group()
 def keys() -> None:
-    """API keys: create, list, replace, revoke, import."""
+    """API keys: create, list, limit, replace, revoke, import."""
 
 
 # --- creating -----------------------------------------------------------------------------------------------------
@@ -127,6 +129,7 @@ class _Owner:
 @click.option("--category", help="A word for listings; account keys only.")
 @click.option("--days", type=int, help="Days until it expires.")
 @click.option("--digest", metavar="SHA256", help="Of a secret that its owner chose: none is made or printed.")
+@limit_options
 @click.option("--yes", is_flag=True, help="Do not ask; only for an integration key there is a question.")
 @json_option
 def create_key(  # noqa: PLR0913, PLR0917 (the options of the command)
@@ -145,6 +148,7 @@ def create_key(  # noqa: PLR0913, PLR0917 (the options of the command)
     days: int | None,
     digest: str | None,
     *,
+    limits: Mapping[str, Any],
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -163,7 +167,8 @@ def create_key(  # noqa: PLR0913, PLR0917 (the options of the command)
     kind = owner.kind()
     if kind is Kind.INTEGRATION:  # "When prompted, click Create again to confirm" (JupiterOne documentation)
         confirmed(f"Create a key that can synchronize the data of {integration_instance}?", yes=yes)
-    wanted = NewKey(name, days=days, category=category, policy=owner.policy, digest=digest)
+    chosen = CallLimits(**limits)
+    wanted = NewKey(name, days=days, category=category, policy=owner.policy, digest=digest, limits=chosen)
     issued = control(config, lambda control: owner.create(control, kind, wanted))
     _tell_issued(issued, as_json=as_json)
 
@@ -175,7 +180,7 @@ def _tell_issued(issued: Issued, *, as_json: bool) -> None:
              as_json=True)  # fmt: skip
         return
     shown = "; its secret, shown once:" if issued.secret else ", for the secret of this digest"
-    click.echo(f"key {key.id}, {_end(key)}{shown}", err=True)
+    click.echo(f"key {key.id}, {end_of(key)}{shown}", err=True)
     if issued.secret:
         click.echo(issued.secret)
 
@@ -202,7 +207,7 @@ def list_keys(
     async def work(control: Control) -> None:
         async for described in _all(control, organization, chosen):
             if expiring is None or _ends_within(described.key, expiring):
-                tell(_members(described), as_json=as_json, columns=_columns(described))
+                tell(members(described), as_json=as_json, columns=columns(described))
 
     control(config, work)
 
@@ -232,11 +237,10 @@ def show_key(config: Path | None, key_id: str, *, as_json: bool) -> None:
 
     async def work(control: Control) -> None:
         described = await _described(control, key_id)
-        members = _members(described) | _rights(described.key)
         if as_json:
-            tell(members, as_json=True)
+            tell(members(described) | rights(described.key), as_json=True)
             return
-        for name, value in members.items():
+        for name, value in words(described).items():
             if value not in (None, "", [], False):
                 click.echo(f"{name:20} {date(value) if name.endswith('At') and isinstance(value, int) else value}")
 
@@ -246,26 +250,6 @@ def show_key(config: Path | None, key_id: str, *, as_json: bool) -> None:
 async def _described(control: Control, key_id: str) -> Description:
     (found,) = await control.desk.describing.describe(OPERATOR, [await control.tokens.find_key(OPERATOR, key_id)])
     return found
-
-
-def _rights(key: Key) -> dict[str, object]:
-    identity = key.identity
-    return {
-        "identity": identity.id,
-        "description": identity.description,
-        "user": identity.user,
-        "role": identity.role,
-        "integrationInstance": identity.integration_instance,
-        "memberships": [
-            {"project": each.project, "role": each.role, "variables": dict(each.variables)}
-            for each in identity.memberships
-        ],
-        "globalRoles": list(identity.roles),
-        "policy": key.policy,
-        "createdBy": key.created_by,
-        "createdVia": key.created_via,
-        "revokedBy": key.revoked_by,
-    }
 
 
 # --- ending, replacing --------------------------------------------------------------------------------------------
@@ -312,8 +296,11 @@ def rotate_key(config: Path | None, overlap: str, key_id: str, *, yes: bool, as_
 async def _asked(control: Control, key_id: str, question: str, *, yes: bool) -> None:
     """Shows the key and asks, unless it was said before that there is nothing to ask."""
     if not yes:
-        click.echo("  ".join(_columns(await _described(control, key_id))), err=True)
+        click.echo("  ".join(columns(await _described(control, key_id))), err=True)
     confirmed(question, yes=yes)
+
+
+keys.add_command(limit_key)
 
 
 # --- importing ----------------------------------------------------------------------------------------------------
@@ -327,8 +314,9 @@ def import_command(config: Path | None, organization: str | None, file: Path) ->
     """Take over keys that live elsewhere: their digests, never their secrets. All of a file, or nothing.
 
     FILE is CSV with a header, or a JSON object a line: digest (SHA-256 of the secret in hexadecimal), name, kind,
-    organization, category, days or expires_at (milliseconds since the epoch); and by kind: policy, user (email),
-    integration_instance, project and memberships, roles. In CSV a list has `;` between its entries.
+    organization, category, days or expires_at (milliseconds since the epoch), rate, quota and concurrent as `limit`
+    takes them; and by kind: policy, user (email), integration_instance, project and memberships, roles. In CSV a list
+    has `;` between its entries.
     """
 
     async def work(control: Control) -> int:
@@ -342,44 +330,3 @@ def import_command(config: Path | None, organization: str | None, file: Path) ->
         lines = "\n".join(f"{file.name}, line {line}: {fault}" for line, fault in rejected.faults)
         raise click.ClickException(f"nothing was imported\n{lines}") from None
     click.echo(f"imported {count} keys", err=True)
-
-
-# --- telling ------------------------------------------------------------------------------------------------------
-
-
-def _members(described: Description) -> dict[str, object]:
-    key, use = described.key, described.use
-    return {
-        "id": key.id,
-        "kind": key.identity.kind,
-        "organization": key.identity.organization or None,
-        "name": key.name,
-        "category": key.category,
-        "start": key.start or None,
-        "state": _state(described),
-        "createdAt": key.created_at,
-        "expiresAt": key.expires_at,
-        "expiresSoon": described.expires_soon,
-        "revokedAt": key.revoked_at,
-        "lastUsedAt": use.used_at,
-        "lastRefusedAt": use.refused_at,
-    }
-
-
-def _columns(described: Description) -> tuple[str, ...]:
-    key, use, identity = described.key, described.use, described.key.identity
-    shown = f"{key.start}…" if key.start else "(imported)"
-    end = _end(key) + (", soon" if described.expires_soon else "")
-    used = "" if use.used_at is None else f"used {date(use.used_at)}"
-    state = f"{_state(described):9}"
-    return (key.id, f"{shown:10}", f"{identity.kind:12}", identity.organization or "-", state, end, used, key.name)
-
-
-def _state(described: Description) -> str:
-    if described.key.revoked_at is not None:
-        return "revoked"
-    return "live" if described.state is KeyState.ACTIVE else described.state.value
-
-
-def _end(key: Key) -> str:
-    return "without an end" if key.expires_at is None else f"until {date(key.expires_at)}"

@@ -20,8 +20,9 @@ from gateway.cli.common import (
     tell,
     yes_option,
 )
+from gateway.cli.limiting import limit_organization
 from gateway.control import OneTimeLogin
-from gateway.keys import Project
+from gateway.keys import UNLIMITED_CALLS, Project, limits_members, limits_words
 from gateway.settings import Settings
 from gateway.stores import IntegrationInstance, Organization, make_store
 
@@ -63,7 +64,7 @@ def _tell_unbound(settings: Settings, organization: str) -> None:
 
 @click.group()
 def organizations() -> None:
-    """Organizations, and how long their keys may live."""
+    """Organizations, how long their keys may live, and how much they may call."""
 
 
 @organizations.command("add")
@@ -83,9 +84,11 @@ def add_organization(config: Path | None, name: str | None, organization: str) -
 def list_organizations(config: Path | None, *, as_json: bool) -> None:
     """List the organizations."""
     for each in control(config, lambda control: control.organizations.list_organizations(OPERATOR)):
-        members = {"id": each.id, "name": each.name, "maxKeyDays": each.max_key_days}
+        members: dict[str, object] = {"id": each.id, "name": each.name, "maxKeyDays": each.max_key_days}
+        members |= {"limits": limits_members(each.limits)}
         longest = "" if each.max_key_days is None else f"keys live up to {each.max_key_days} days"
-        tell(members, as_json=as_json, columns=(each.id, each.name, longest))
+        limits = "" if each.limits == UNLIMITED_CALLS else limits_words(each.limits)
+        tell(members, as_json=as_json, columns=(each.id, each.name, longest, limits))
 
 
 @organizations.command("max-key-days")
@@ -101,6 +104,9 @@ def max_key_days(config: Path | None, organization: str, days: str, *, yes: bool
     if wanted is not None:
         confirmed(f"Keys of {organization} that are older than {wanted} days stop working at once. Go on?", yes=yes)
     control(config, lambda control: control.organizations.set_max_key_days(OPERATOR, organization, wanted))
+
+
+organizations.add_command(limit_organization)
 
 
 # --- integration instances ----------------------------------------------------------------------------------------

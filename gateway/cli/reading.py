@@ -1,19 +1,21 @@
-"""What people write on a command line or in a file of keys: memberships, lengths of time, keys to import."""
+"""What people write on a command line or in a file of keys: memberships, lengths of time, limits, keys to import."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from gateway.control import NewKey
 from gateway.control.importing import ImportedKey
-from gateway.keys import Kind, Membership
+from gateway.keys import CallLimits, Kind, Membership, Quota, Rate, limits_refused, quota_of, rate_of
+
+T = TypeVar("T")
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -40,12 +42,40 @@ def membership(text: str, project: str) -> Membership:
     return Membership(project, role, tuple((name, tuple(each)) for name, each in values.items()))
 
 
+def rate(text: str) -> Rate:
+    """`1000/60`: calls and seconds. Raises click.BadParameter."""
+    return _read(rate_of, text)
+
+
+def quota(text: str) -> Quota:
+    """`100000/day`: calls and the period. Raises click.BadParameter."""
+    return _read(quota_of, text)
+
+
+def _read(reader: Callable[[str], T], text: str) -> T:
+    try:
+        return reader(text)
+    except ValueError as fault:
+        raise click.BadParameter(f"`{text[:64]}` {fault}") from None
+
+
+def concurrent(text: str) -> int:
+    """`20`: calls under way at once. Raises click.BadParameter."""
+    if not re.fullmatch(r"[0-9]{1,16}", text):
+        raise click.BadParameter(f"`{text[:64]}` must be a number of calls, such as 20")
+    return int(text)
+
+
+LIMITS: Mapping[str, Callable[[str], Any]] = {"rate": rate, "quota": quota, "concurrent": concurrent}
+"""How each limit is read, by its name in CallLimits, which is that of its option and of its column."""
+
+
 # --- files of keys ------------------------------------------------------------------------------------------------
 
 _TEXTS = ("digest", "name", "kind", "organization", "user", "integration_instance", "project", "category")
 _LISTS = ("memberships", "roles")
 _NUMBERS = ("days", "expires_at")
-COLUMNS = (*_TEXTS, *_LISTS, *_NUMBERS, "policy")
+COLUMNS = (*_TEXTS, *_LISTS, *_NUMBERS, *LIMITS, "policy")
 _OF_KIND = {
     "policy": Kind.ACCOUNT,
     "category": Kind.ACCOUNT,
@@ -131,6 +161,7 @@ def _key(line: int, row: Mapping[Any, Any], home: str | None) -> ImportedKey:
             policy=_policy(row.get("policy")),
             expires_at=numbers["expires_at"],
             digest=texts["digest"],
+            limits=_limits(row),
         ),
         organization=organization or "",
         user=texts["user"],
@@ -160,6 +191,23 @@ def _number(name: str, value: object) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
         raise ValueError(f"`{name}` must be a whole number")
     return value
+
+
+def _limits(row: Mapping[Any, Any]) -> CallLimits:
+    """Written as on the command line; JSON may say a number of calls as one."""
+    try:
+        limits = CallLimits(**{name: read(_written(name, row[name])) for name, read in LIMITS.items() if name in row})
+    except click.BadParameter as fault:
+        raise ValueError(fault.message) from None
+    if fault_of := limits_refused(limits):
+        raise ValueError(fault_of)
+    return limits
+
+
+def _written(name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"`{name}` must be a text, or a whole number")  # noqa: TRY004 (a fault of the file)
+    return str(value)
 
 
 def _policy(value: object) -> str | None:

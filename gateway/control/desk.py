@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.control.describing import Describing
 from gateway.control.grants import Grants
 from gateway.control.groups import Groups
+from gateway.control.limiting import Limiting
 from gateway.control.organizations import Organizations
 from gateway.control.people import People
 from gateway.control.tokens import TokenOptions, Tokens
@@ -24,6 +25,7 @@ class Desk:
     people: People
     groups: Groups
     organizations: Organizations
+    limiting: Limiting
     trail: Trail
     describing: Describing
     now: Callable[[], int]
@@ -39,6 +41,7 @@ def desk_over(
         People(registry, options, now, randomness),
         Groups(registry, options, now, randomness),
         Organizations(registry, options, now, randomness),
+        Limiting(registry, options, now, randomness),
         Trail(registry, options.switches),
         Describing(registry, options, now),
         now,

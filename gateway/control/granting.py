@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from gateway.control.rejection import Rejection, accepted
 from gateway.http1 import Reason
 from gateway.keys import (
+    UNLIMITED_CALLS,
     Actor,
+    CallLimits,
     Extent,
     GlobalRole,
     Identity,
@@ -21,13 +23,15 @@ from gateway.keys import (
     Switches,
     extents,
     is_session,
+    limits_refused,
     may_give_roles,
+    may_limit,
     membership_faults,
     policy_of,
     reaches,
 )
 from gateway.policy import PolicyOptions, covers
-from gateway.stores.base import Change
+from gateway.stores.base import Change, UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,12 @@ class Granting:
             raise Rejection(Reason.INVALID_MEMBERSHIP, message, faults)
         self.refuse_more_than_own(actor, owner)
 
+    def refuse_limits(self, actor: Actor, owner: Identity, limits: CallLimits) -> None:
+        """Refuses limits of a new key that cannot be, or that the actor could not set afterwards."""
+        if limits != UNLIMITED_CALLS:
+            refuse_impossible(limits)
+            accepted(may_limit(actor, owner, self.switches))
+
     def refuse_more_than_own(self, actor: Actor, owner: Identity) -> None:
         """Nobody can give more than they have: a project's administrator what their own memberships give."""
         if owner.kind is not Kind.PROJECT or not isinstance(actor, Principal):
@@ -104,6 +114,19 @@ async def refuse_many_keys(change: Change, user: str) -> None:
     if len(owned) >= USER_KEYS:
         message = f"a user has up to {USER_KEYS} keys: revoke those that you do not need any more"
         raise Rejection(Reason.INVALID_INPUT, message)
+
+
+async def refuse_gone(change: Change, owner: Identity) -> None:
+    """Refuses a key of a user who is not active."""
+    user = await change.user(owner.user or "")
+    if user is None or user.status is not UserStatus.ACTIVE:
+        raise Rejection(Reason.NOT_ALLOWED, "the user is not active; contact a platform administrator")
+
+
+def refuse_impossible(limits: CallLimits) -> None:
+    """Refuses limits that cannot be."""
+    if fault := limits_refused(limits):
+        raise Rejection(Reason.INVALID_INPUT, fault)
 
 
 def anybody_in(project: Project) -> Identity:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.control.changing import Changes
-from gateway.control.granting import Granting, refuse_many_keys
+from gateway.control.granting import Granting, refuse_gone, refuse_many_keys
 from gateway.control.minting import Issued, Mint
 from gateway.control.rejection import Rejection, accepted, existing
 from gateway.control.texts import is_id, is_printable
@@ -19,7 +19,9 @@ from gateway.control.trail import key_event, name_of
 from gateway.http1 import Reason
 from gateway.keys import (
     DEFAULT_SWITCHES,
+    UNLIMITED_CALLS,
     Actor,
+    CallLimits,
     Digest,
     Extent,
     Identity,
@@ -50,7 +52,7 @@ from gateway.keys import (
     visible,
 )
 from gateway.policy import DEFAULT_OPTIONS, PolicyError, PolicyOptions, parse
-from gateway.stores.base import Change, Conflict, KeyQuery, KeyUse, Registry, UserStatus
+from gateway.stores.base import Change, Conflict, KeyQuery, KeyUse, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class NewKey:
 
     `days` or `expires_at` (milliseconds since the epoch) is its end, neither the default for its kind. `category` is a
     word for listings, `policy` the text of a policy; both are for account keys only. `digest` is the SHA-256 of a
-    secret that its owner chose: then none is made.
+    secret that its owner chose: then none is made. `limits` are for whoever may set them afterwards, too.
     """
 
     name: str
@@ -87,6 +89,7 @@ class NewKey:
     policy: str | None = None
     expires_at: int | None = None
     digest: str | None = None
+    limits: CallLimits = UNLIMITED_CALLS
 
 
 class Tokens:
@@ -158,7 +161,7 @@ class Tokens:
             if owner.role is None:
                 raise Rejection(Reason.NOT_ALLOWED, "the user is no member of this organization")
             accepted(may_create(actor, owner, self._switches))
-            await _refuse_gone(change, owner)
+            await refuse_gone(change, owner)
             if isinstance(actor, Principal):
                 await refuse_many_keys(change, owner.user or "")
             return await self._add(change, actor, owner, wanted)
@@ -189,6 +192,7 @@ class Tokens:
             return await self._add(change, actor, owner, wanted)
 
     async def _add(self, change: Change, actor: Actor, owner: Identity, wanted: NewKey) -> Issued:
+        self._granting.refuse_limits(actor, owner, wanted.limits)
         issued, its_digest = self._issue(actor, owner, wanted, await self._lifetimes(change, owner))
         try:
             if await change.identity(owner.id) is None:
@@ -234,6 +238,7 @@ class Tokens:
             created_via=None if isinstance(actor, Operator) else actor.key_id,
             expires_at=end,
             revoked_at=None,
+            limits=wanted.limits,
         )
         return Issued(key, secret), digest(secret) if wanted.digest is None else Digest(wanted.digest)
 
@@ -280,9 +285,9 @@ class Tokens:
             now = self._mint.now()
             lifetimes = await self._lifetimes(change, old.identity)
             end = renewed(now, old.created_at, old.expires_at, lifetimes)
-            wanted = NewKey(old.name, category=old.category, policy=old.policy)
+            wanted = NewKey(old.name, category=old.category, policy=old.policy, limits=old.limits)
             issued, its_digest = self._issue(actor, old.identity, wanted, lifetimes)
-            issued = replace(issued, key=replace(issued.key, expires_at=end, limits=old.limits))
+            issued = replace(issued, key=replace(issued.key, expires_at=end))
             await change.add_key(issued.key, its_digest)
             if overlap_seconds:
                 await change.shorten_key(old.id, expires_at=shortened(now, old.expires_at, overlap_seconds * 1000))
@@ -368,12 +373,6 @@ _NO_INSTANCE = (
     "no integration instance of this id is yours to manage: a key is made for a configuration of an integration, which "
     "must have one; contact a platform administrator"
 )
-
-
-async def _refuse_gone(change: Change, owner: Identity) -> None:
-    user = await change.user(owner.user or "")
-    if user is None or user.status is not UserStatus.ACTIVE:
-        raise Rejection(Reason.NOT_ALLOWED, "the user is not active; contact a platform administrator")
 
 
 def _refuse_digest(chosen: str | None) -> None:

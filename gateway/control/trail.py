@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
-from gateway.keys import DEFAULT_SWITCHES, Actor, Key, Operation, Operator, Principal, Switches, extents
+from gateway.keys import (
+    DEFAULT_SWITCHES,
+    UNLIMITED_CALLS,
+    Actor,
+    Key,
+    Operation,
+    Operator,
+    Principal,
+    Switches,
+    extents,
+    limits_words,
+)
 from gateway.stores.base import AuditEvent, Registry
 
 OPERATOR = "operator"
@@ -25,7 +36,9 @@ def event(at: int, actor: Actor, what: str, organization: str, subject: str, **d
 def key_event(at: int, actor: Actor, what: str, key: Key, **details: str) -> AuditEvent:
     identity = key.identity
     described = {"key": key.name, "kind": identity.kind.value, "identity": identity.id, "start": key.start}
-    return event(at, actor, what, identity.organization, key.id, **described, **details)
+    if key.limits != UNLIMITED_CALLS:
+        described["limits"] = limits_words(key.limits)
+    return event(at, actor, what, identity.organization, key.id, **(described | details))
 
 
 class Trail:

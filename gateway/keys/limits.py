@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Period(StrEnum):
@@ -56,25 +57,14 @@ class CallLimits:
 
 UNLIMITED_CALLS = CallLimits()
 
+MOST_CALLS = 1_000_000_000
+"""Of a rate or a quota: more than a gateway of any size carries, and exact in every client's numbers."""
+
 DAY_SECONDS = 86_400
+"""A bucket that refills in more is a quota."""
 
-
-def rate_of(text: str) -> Rate:
-    """`1000/60`: calls and seconds. Raises ValueError that says what is wrong."""
-    calls, _, seconds = text.partition("/")
-    if not (calls.isdecimal() and seconds.isdecimal() and int(calls) and int(seconds)):
-        raise ValueError("must be calls and seconds, such as 1000/60")
-    if int(seconds) > DAY_SECONDS:
-        raise ValueError(f"must fill within a day ({DAY_SECONDS} seconds); for longer there are quotas")
-    return Rate(int(calls), int(seconds))
-
-
-def quota_of(text: str) -> Quota:
-    """`100000/day`: calls and a period. Raises ValueError that says what is wrong."""
-    calls, _, period = text.partition("/")
-    if not (calls.isdecimal() and int(calls) and period in set(Period)):
-        raise ValueError("must be calls and `day` or `month`, such as 100000/day")
-    return Quota(int(calls), Period(period))
+MOST_CONCURRENT = 1_000_000
+"""More than a gateway of any size has connections."""
 
 
 def limits_text(limits: CallLimits) -> str | None:
@@ -100,3 +90,67 @@ def limits_of(text: str | None) -> CallLimits:
         Quota(calls, Period(period)) if period else None,
         members.get("concurrent"),
     )
+
+
+def limits_refused(limits: CallLimits) -> str | None:
+    """Why limits cannot be taken, None if they can."""
+    rate, quota, concurrent = limits.rate, limits.quota, limits.concurrent
+    if rate and not 1 <= rate.calls <= MOST_CALLS:
+        return f"a rate is 1 to {MOST_CALLS} calls, not {rate.calls}"
+    if rate and not 1 <= rate.seconds <= DAY_SECONDS:
+        longer = "what takes longer than a day to refill is a quota"
+        return f"the window of a rate is 1 to {DAY_SECONDS} seconds, not {rate.seconds}: {longer}"
+    if quota and not 1 <= quota.calls <= MOST_CALLS:
+        return f"a quota is 1 to {MOST_CALLS} calls, not {quota.calls}"
+    if concurrent is not None and not 1 <= concurrent <= MOST_CONCURRENT:
+        return f"calls under way at once are 1 to {MOST_CONCURRENT}, not {concurrent}"
+    return None
+
+
+def rate_of(text: str) -> Rate:
+    """`1000/60`: calls and seconds. Raises ValueError that says what is wrong."""
+    calls, _, seconds = text.partition("/")
+    if not (_is_number(calls) and _is_number(seconds)):
+        raise ValueError("must be calls and seconds, such as 1000/60")
+    rate = Rate(int(calls), int(seconds))
+    _check(CallLimits(rate=rate))
+    return rate
+
+
+def quota_of(text: str) -> Quota:
+    """`100000/day`: calls and a period. Raises ValueError that says what is wrong."""
+    calls, _, period = text.partition("/")
+    if not (_is_number(calls) and period in set(Period)):
+        raise ValueError("must be calls and `day` or `month`, such as 100000/day")
+    quota = Quota(int(calls), Period(period))
+    _check(CallLimits(quota=quota))
+    return quota
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 16  # noqa: PLR2004 (so that any number can be read)
+
+
+def _check(limits: CallLimits) -> None:
+    if why := limits_refused(limits):
+        raise ValueError(f"is out of range: {why}")
+
+
+def limits_members(limits: CallLimits) -> dict[str, Any]:
+    """As JSON tells them; null is no limit."""
+    rate, quota = limits.rate, limits.quota
+    return {
+        "rate": rate and {"calls": rate.calls, "seconds": rate.seconds},
+        "quota": quota and {"calls": quota.calls, "period": quota.period.value},
+        "concurrent": limits.concurrent,
+    }
+
+
+def limits_words(limits: CallLimits) -> str:
+    """As people read and write them, such as `rate 1000/60, quota 100000/day, concurrent 20`; `none` for none."""
+    words = {
+        "rate": limits.rate and f"{limits.rate.calls}/{limits.rate.seconds}",
+        "quota": limits.quota and f"{limits.quota.calls}/{limits.quota.period}",
+        "concurrent": limits.concurrent,
+    }
+    return ", ".join(f"{name} {value}" for name, value in words.items() if value) or "none"

@@ -66,6 +66,14 @@ class Operation(Enum):
     REVOKE_MACHINE_KEYS = auto()
     REVOKE_PROJECT_KEYS = auto()
     REVOKE_GLOBAL_KEYS = auto()
+    LIMIT_USER_KEYS = auto()
+    """How much they may call. Whoever could make a key limits it, but a user's keys are not limited by the user."""
+    LIMIT_MACHINE_KEYS = auto()
+    LIMIT_PROJECT_KEYS = auto()
+    LIMIT_GLOBAL_KEYS = auto()
+    SEE_ORGANIZATION_LIMITS = auto()
+    LIMIT_ORGANIZATIONS = auto()
+    """How much all keys of an organization together may call."""
     READ_AUDIT = auto()
 
 
@@ -97,6 +105,12 @@ MATRIX: dict[Operation, dict[Standing, Reach]] = {
     Operation.REVOKE_MACHINE_KEYS:     _row("    all   all   org   .      .       .      .     org"),
     Operation.REVOKE_PROJECT_KEYS:     _row("    all   all   org   .     all   project   .     org"),
     Operation.REVOKE_GLOBAL_KEYS:      _row("    all   all    .    .     all      .      .      ."),
+    Operation.LIMIT_USER_KEYS:         _row("    all   all   org   .      .       .      .      ."),
+    Operation.LIMIT_MACHINE_KEYS:      _row("    all   all   org   .      .       .      .     org"),
+    Operation.LIMIT_PROJECT_KEYS:      _row("    all   all   org   .     all   project   .     org"),
+    Operation.LIMIT_GLOBAL_KEYS:       _row("    all   all    .    .     all      .      .      ."),
+    Operation.SEE_ORGANIZATION_LIMITS: _row("    all   all   org   .      .       .     all    org"),
+    Operation.LIMIT_ORGANIZATIONS:     _row("    all   all    .    .      .       .      .      ."),
     Operation.READ_AUDIT:              _row("    all   all   org  own     .       .     all     ."),
 }  # fmt: skip
 """`GLOBAL_PROJECT_ADMIN` deals in the global roles of GRANTABLE only, and nobody gives or takes more than they have."""
@@ -127,4 +141,12 @@ REVOKING = {
     Kind.INTEGRATION: Operation.REVOKE_MACHINE_KEYS,
     Kind.PROJECT: Operation.REVOKE_PROJECT_KEYS,
     Kind.GLOBAL: Operation.REVOKE_GLOBAL_KEYS,
+}
+LIMITING = {
+    Kind.USER: Operation.LIMIT_USER_KEYS,
+    Kind.ORGANIZATION: Operation.LIMIT_MACHINE_KEYS,
+    Kind.ACCOUNT: Operation.LIMIT_MACHINE_KEYS,
+    Kind.INTEGRATION: Operation.LIMIT_MACHINE_KEYS,
+    Kind.PROJECT: Operation.LIMIT_PROJECT_KEYS,
+    Kind.GLOBAL: Operation.LIMIT_GLOBAL_KEYS,
 }

@@ -1,5 +1,5 @@
-"""Who may create, see and revoke which key, give which rights, and manage whom. These rules alone decide it; no policy
-does. The table is in `matrix`; here is what it means for one caller and one thing.
+"""Who may create, see, revoke and limit which key, give which rights, and manage whom. These rules alone decide it; no
+policy does. The table is in `matrix`; here is what it means for one caller and one thing.
 
 A thing that the caller may not see is answered like one that there is not.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.http1 import Reason, Refusal
-from gateway.keys.matrix import CREATING, GRANTABLE, MATRIX, REVOKING, SEEING, Operation, Reach, Standing
+from gateway.keys.matrix import CREATING, GRANTABLE, LIMITING, MATRIX, REVOKING, SEEING, Operation, Reach, Standing
 from gateway.keys.model import GlobalRole, Identity, Key, Kind, Principal, Role
 from gateway.keys.permissions import gives_api_keys
 from gateway.keys.projects import ADMIN
@@ -254,8 +254,53 @@ def suspended(key: Key) -> bool:
 
 def may_manage_people(actor: Actor, organization: str, switches: Switches = DEFAULT_SWITCHES) -> Refusal | None:
     """Users, groups and the switch for API keys of an organization; None is yes."""
-    allowed = any(
-        each.organization in (None, organization) for each in extents(actor, Operation.MANAGE_PEOPLE, switches)
-    )
+    allowed = _in_extents(actor, Operation.MANAGE_PEOPLE, organization, switches)
     message = "you need to be an administrator to manage users and groups; contact a platform administrator"
     return None if allowed else Refusal(Reason.NOT_ALLOWED, message)
+
+
+# --- limits -------------------------------------------------------------------------------------------------------
+
+
+def limitable(actor: Actor, key: Key | None, switches: Switches = DEFAULT_SWITCHES) -> Key | Refusal:
+    """The key, if the actor may set its limits; `key` None is one that there is not, and is refused in the same words.
+
+    No key sets its own, so that a leaked one cannot lift them. A login's session is no API key.
+    """
+    unknown = Refusal(Reason.UNKNOWN_KEY, "no key of this id is yours to manage; contact a platform administrator")
+    if key is None or is_session(key):
+        return unknown
+    if is_itself(actor, key):
+        return Refusal(Reason.NOT_ALLOWED, "no key sets its own limits; contact an administrator")
+    refusal = may_limit(actor, key.identity, switches)
+    if refusal is None:
+        return key
+    return refusal if may_see(actor, key, switches) else unknown
+
+
+def may_limit(actor: Actor, owner: Identity, switches: Switches = DEFAULT_SWITCHES) -> Refusal | None:
+    """Whether the actor may set the limits of keys that stand for `owner`, new ones too; None is yes."""
+    if reaches(actor, LIMITING[owner.kind], owner, switches) and ranks(actor, owner, switches):
+        return None
+    return Refusal(Reason.NOT_ALLOWED, "you cannot set limits of this key; contact an administrator")
+
+
+def may_limit_organization(actor: Actor, organization: str, switches: Switches = DEFAULT_SWITCHES) -> Refusal | None:
+    """Whether the actor may set the limits of an organization, whether there is one or not; None is yes."""
+    if _in_extents(actor, Operation.LIMIT_ORGANIZATIONS, organization, switches):
+        return None
+    return Refusal(Reason.NOT_ALLOWED, "only a platform administrator sets the limits of an organization")
+
+
+def may_see_organization_limits(
+    actor: Actor, organization: str, switches: Switches = DEFAULT_SWITCHES
+) -> Refusal | None:
+    """Whether the actor may ask for the limits of an organization; None is yes."""
+    if _in_extents(actor, Operation.SEE_ORGANIZATION_LIMITS, organization, switches):
+        return None
+    message = "you need to be an administrator to see the limits of an organization; `GET /whoami` tells those of a key"
+    return Refusal(Reason.NOT_ALLOWED, message)
+
+
+def _in_extents(actor: Actor, operation: Operation, organization: str, switches: Switches) -> bool:
+    return any(each.organization in (None, organization) for each in extents(actor, operation, switches))

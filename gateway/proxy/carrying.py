@@ -68,7 +68,8 @@ async def _answer_locally(context: Context, decided: Decided, local: Local) -> N
         case Computed(value):
             reply = answers.answered(value, trace.call_id)
         case WhoAmI():
-            reply = answers.answered(whoami(decided.principal, context.deps.rules), trace.call_id)
+            limits = context.deps.limiter.limits(decided.principal)
+            reply = answers.answered(whoami(decided.principal, context.deps.rules, limits), trace.call_id)
         case GraphQLRequest() as request:
             executed = await context.deps.execute(request, decided.principal, trace.call_id)
             trace.outcome, trace.reason = _ending(executed.body)

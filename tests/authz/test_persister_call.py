@@ -172,6 +172,6 @@ def test_an_integration_key_can_do_nothing_else(call, scoped):
         call("/j1ql", {"query": "FIND *"}),
         call("/graphql", {"query": '{ getDashboard(dashboardId: "123456") { id } }'}),
         call("/graphql", {"query": '{ queryV1(query: "FIND *") { data } }'}),
-        call("/graphql", {"query": "{ accountRateLimits { id } }"}),
+        call("/graphql", {"query": "{ resourceGroups { id } }"}),
     ):
         assert isinstance(decide(ask, scoped), Deny)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.authz import Rules, plan, route_of, whoami
 from gateway.authz.outcome import Deny, Facts, Forward, Local, WhoAmI
 from gateway.http1 import Call, Reason
+from gateway.keys import CallLimits, Period, Quota, Rate
 
 
 @pytest.fixture
@@ -79,6 +82,21 @@ def test_whoami_is_answered_here_and_tells_what_the_key_may(call, principal, sta
         {"effect": "DENY", "actions": ["dashboard:View"], "resources": ["dashboard:9"]},
     ]
     assert (told["account"], told["expiresAt"], told["key"]["kind"]) == ("acme", 5, "account")
+
+
+def test_whoami_tells_the_limits_of_the_key_and_of_its_organization_as_they_hold(everything):
+    own, shared = CallLimits(Rate(1000, 60)), CallLimits(quota=Quota(5, Period.MONTH))
+    who = replace(everything, limits=own, organization_limits=shared)
+    none = {"rate": None, "quota": None, "concurrent": None}
+    of_key = none | {"rate": {"calls": 1000, "seconds": 60}}
+    of_organization = none | {"quota": {"calls": 5, "period": "month"}}
+    assert whoami(who, Rules())["limits"]["calls"] == {"key": of_key, "organization": of_organization}
+    assert whoami(everything, Rules())["limits"]["calls"] == {"key": none, "organization": none}
+    held = replace(own, concurrent=3), replace(shared, concurrent=9)
+    assert whoami(who, Rules(), held)["limits"]["calls"] == {
+        "key": of_key | {"concurrent": 3},
+        "organization": of_organization | {"concurrent": 9},
+    }
 
 
 def test_route_names_are_a_closed_set():

@@ -9,6 +9,7 @@ import pytest
 from gateway.cli import keeping
 
 POLICY = '{"permissions": [{"effect": "ALLOW", "actions": ["*"], "resources": ["*"]}]}'
+NO_LIMITS = {"rate": None, "quota": None, "concurrent": None}
 
 
 @pytest.fixture
@@ -151,8 +152,8 @@ def test_organizations_are_added_and_listed(operate, told):
     assert operate("organizations", "add", "globex").exit_code == 1
     operate("organizations", "max-key-days", "globex", "30", "--yes")
     assert told("organizations", "list") == [
-        {"id": "acme", "name": "acme", "maxKeyDays": None},
-        {"id": "globex", "name": "Globex", "maxKeyDays": 30},
+        {"id": "acme", "name": "acme", "maxKeyDays": None, "limits": NO_LIMITS},
+        {"id": "globex", "name": "Globex", "maxKeyDays": 30, "limits": NO_LIMITS},
     ]
     for days in ("0", "731"):
         refused = operate("organizations", "max-key-days", "globex", days, "--yes")

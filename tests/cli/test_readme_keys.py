@@ -45,6 +45,31 @@ def test_the_project_and_the_key_of_readme_read_what_it_says(operate):
     assert shown["memberships"] == [{"project": "my-blog", "role": "editor", "variables": {"language": ["cs"]}}]
 
 
+def test_the_limits_of_readme_are_set_as_it_says(operate, tmp_path):
+    policy = {"permissions": [{"effect": "ALLOW", "actions": ["dashboard:View"], "resources": ["dashboard:1"]}]}
+    (tmp_path / "policy.json").write_text(json.dumps(policy))
+    commands = [shlex.split(line, comments=True)[1:] for line in between("limits", "").splitlines() if line]
+    assert [words[:2] for words in commands] == [
+        ["keys", "create"],
+        ["keys", "limit"],
+        ["keys", "limit"],
+        ["organizations", "limit"],
+    ]
+    told, key = [], {}
+    for words in commands:
+        named = {"KEY_ID": key.get("id"), "policy.json": tmp_path / "policy.json"}
+        done = operate(*(named.get(word, word) for word in words))
+        assert done.exit_code == 0, done.stderr
+        key = json.loads(operate("keys", "list", "--json").stdout)
+        told.append(key["limits"])
+    rate = {"calls": 1000, "seconds": 60}
+    assert told[0] == {"rate": rate, "quota": None, "concurrent": 20}
+    assert told[1] == {"rate": rate, "quota": {"calls": 100_000, "period": "day"}, "concurrent": 20}
+    assert told[2] == told[3] == {"rate": {"calls": 500, "seconds": 60}, "quota": None, "concurrent": None}
+    (acme,) = map(json.loads, operate("organizations", "list", "--json").stdout.splitlines())
+    assert acme["limits"]["rate"] == {"calls": 20_000, "seconds": 60}
+
+
 def test_the_file_of_keys_of_readme_can_be_imported(operate, tmp_path):
     operate("users", "add", "ann@example.com")
     rows = [json.loads(line) for line in between("import", "json").splitlines()]

@@ -16,7 +16,7 @@ import pytest
 from gateway import sandbox
 from gateway.app import Gateway, World, serving
 from gateway.control import NewKey, NewUser
-from gateway.keys import DAY, Operator, Role
+from gateway.keys import DAY, CallLimits, Operator, Rate, Role
 from gateway.settings import validated
 from gateway.stores import IntegrationInstance, Organization, create
 
@@ -30,6 +30,19 @@ START = 1_700_000_000_000
 CREATE = "mutation ($token: TokenInput!) { createToken(token: $token) { id token createdAt expiresAt } }"
 REVOKE = "mutation ($id: String!) { revokeToken(id: $id) { id revoked } }"
 DASHBOARD = "query ($id: String!) { getDashboard(dashboardId: $id) { id } }"
+SET_RATE = """mutation ($id: ID!, $seconds: Int!, $calls: Int!) {
+  tokenRateLimits(tokenId: $id) {
+    apiInvocationRateLimit {
+      setRateLimitPolicy(rateLimitPolicy: { invocationWindowSeconds: $seconds, invocationCapacity: $calls })
+    }
+  }
+}"""
+ASK_RATES = """query ($id: ID!) {
+  accountRateLimits {
+    apiInvocationRateLimit { rateLimitPolicy { invocationCapacity } }
+    tokenRateLimits(tokenId: $id) { apiInvocationRateLimit { rateLimitPolicy { invocationCapacity } } }
+  }
+}"""
 ME = "{ iamGetCurrentUser { id apiKeyAccess } }"
 
 
@@ -193,6 +206,35 @@ async def test_23_a_key_with_anothers_account_is_answered_as_with_one_that_there
     assert answers[0][0] == 403
     assert "wrong_account" in answers[0][1]
     assert "wrong_account" in answers[1][1]
+
+
+async def test_a_rate_limit_is_set_and_told_to_its_key_from_the_next_call_on(there):
+    made = await there.make(allow("dashboard:View"))
+    none = {"rate": None, "quota": None, "concurrent": None}
+
+    async def told():
+        return (await there.call(made["token"], "/whoami", method="GET")).body["limits"]["calls"]
+
+    assert await told() == {"key": none, "organization": none}
+    assert (await there.ask(there.admin, SET_RATE, id=made["id"], seconds=60, calls=1000)).body == {
+        "data": {"tokenRateLimits": {"apiInvocationRateLimit": {"setRateLimitPolicy": True}}}
+    }
+    of_key = none | {"rate": {"calls": 1000, "seconds": 60}}
+    assert await told() == {"key": of_key, "organization": none}
+    limits = CallLimits(Rate(2000, 60))
+    await there.gateway.control.desk.limiting.set_organization_limits(Operator(), ACCOUNT, lambda _old: limits)
+    assert await told() == {"key": of_key, "organization": none | {"rate": {"calls": 2000, "seconds": 60}}}
+    asked = await there.ask(there.admin, ASK_RATES, id=made["id"])
+    assert asked.body["data"]["accountRateLimits"] == {
+        "apiInvocationRateLimit": {"rateLimitPolicy": {"invocationCapacity": 2000}},
+        "tokenRateLimits": {"apiInvocationRateLimit": {"rateLimitPolicy": {"invocationCapacity": 1000}}},
+    }
+    before = len(there.upstream.received.calls)
+    for key in (made["token"], await there.key(allow("*"))):  # whatever their policy
+        assert (await there.ask(key, SET_RATE, id=made["id"], seconds=60, calls=5)).code == "FORBIDDEN"
+    assert (await there.ask(there.admin, SET_RATE, id=made["id"], seconds=0, calls=5)).code == "BAD_USER_INPUT"
+    assert (await told())["key"] == of_key
+    assert len(there.upstream.received.calls) == before
 
 
 async def test_24_a_shorter_longest_life_ends_keys_that_are_there(there):
@@ -373,7 +415,7 @@ async def test_ours_and_the_upstreams_fields_do_not_mix_in_an_operation_but_in_a
     assert account == {"data": {"iamGetAccount": {"accountId": ACCOUNT, "__typename": "IamAccountNode"}}}
 
 
-@pytest.mark.parametrize("name", ["invitations", "iamGetGroupBatch", "accountRateLimits", "resourceGroups"])
+@pytest.mark.parametrize("name", ["invitations", "iamGetGroupBatch", "iamGetUserBatch", "resourceGroups"])
 async def test_what_keys_decide_and_nobody_answers_goes_nowhere(there, name):
     before = len(there.upstream.received.calls)
     assert (await there.ask(there.admin, f"{{ {name} {{ id }} }}")).code == "FORBIDDEN"

@@ -31,11 +31,15 @@ from gateway.keys import (
     Switches,
     extents,
     grantable,
+    limitable,
     may_create,
     may_give_roles,
     may_know,
+    may_limit,
+    may_limit_organization,
     may_manage_people,
     may_see,
+    may_see_organization_limits,
     principal,
     ranks,
     reaches,
@@ -144,6 +148,26 @@ revoke project key of b              Y    -    -    -    -    -    -    Y    -  
 revoke global key of low rank        Y    -    -    -    -    -    -    Y    -    -
 revoke global key of high rank       Y    -    -    -    -    -    -    -    -    -
 revoke itself                        Y    Y    Y    Y    Y    Y    Y    Y    Y    Y
+limit own user key                   Y    Y    -    -    -    -    -    -    -    -
+limit user key of A                  Y    Y    -    -    -    -    -    -    -    -
+limit user key of B                  Y    -    -    -    -    -    -    -    -    -
+limit organization key of A          Y    Y    -    -    -    *2   -    -    -    -
+limit account key of A               Y    Y    -    -    -    *2   -    -    -    -
+limit integration key of A           Y    Y    -    -    -    *2   -    -    -    -
+limit organization key of B          Y    -    -    -    -    -    -    -    -    -
+limit account key of B               Y    -    -    -    -    -    -    -    -    -
+limit integration key of B           Y    -    -    -    -    -    -    -    -    -
+limit project key of a               Y    Y    -    -    -    *2   -    Y    Y    -
+limit project key of a2              Y    Y    -    -    -    *2   -    Y    -    -
+limit project key of a and a2        Y    Y    -    -    -    *2   -    Y    -    -
+limit project key of b               Y    -    -    -    -    -    -    Y    -    -
+limit global key of low rank         Y    -    -    -    -    -    -    Y    -    -
+limit global key of high rank        Y    -    -    -    -    -    -    -    -    -
+limit itself                         -    -    -    -    -    -    -    -    -    -
+limit all keys of A                  Y    -    -    -    -    -    -    -    -    -
+limit all keys of B                  Y    -    -    -    -    -    -    -    -    -
+ask for the limits of A              Y    Y    -    -    -    *2   -    -    -    -
+ask for the limits of B              Y    -    -    -    -    -    -    -    -    -
 read the audit trail of A            Y    Y    -    -    -    -    -    -    -    -
 read the audit trail of B            Y    -    -    -    -    -    -    -    -    -
 read own events                      Y    Y    Y    Y    -    -    -    -    -    -
@@ -196,6 +220,13 @@ def answer(who: Principal, operation: str, switches: Switches) -> bool:
             return revocable(who, it, switches) == it
         case "give":
             return may_give_roles(who, [GlobalRole(thing)], Operation.EDIT_GLOBAL_ROLES, switches) is None
+        case "limit" if thing.startswith("all keys of "):
+            return may_limit_organization(who, thing[-1], switches) is None
+        case "limit":
+            it = key(who.identity, who.key_id) if identity is None else key(identity)
+            return limitable(who, it, switches) == it
+        case "ask":
+            return may_see_organization_limits(who, thing[-1], switches) is None
         case "enable":
             return may_manage_people(who, GROUPS[operation], switches) is None
         case "edit":
@@ -319,6 +350,50 @@ def test_132_nobody_revokes_what_ranks_above_them(who, identity, above):
         assert isinstance(revocable(COLUMNS[who], key(identity)), Refusal)
 
 
+# --- limits -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_no_key_sets_its_own_limits_whoever_it_stands_for(column):
+    own = limitable(COLUMNS[column], key(COLUMNS[column].identity, "the key in use"))
+    assert isinstance(own, Refusal)
+    assert own.reason is Reason.NOT_ALLOWED
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_limits_tell_nobody_of_a_key_that_they_do_not_see(column):
+    who = COLUMNS[column]
+    blind = limitable(who, None)
+    assert isinstance(blind, Refusal)
+    assert blind.reason is Reason.UNKNOWN_KEY
+    for identity in THINGS.values():
+        if not may_see(who, key(identity)):
+            assert limitable(who, key(identity)) in (blind, key(identity))  # hidden, or theirs to limit
+
+
+@pytest.mark.parametrize("who", [*COLUMNS.values(), Operator()])
+def test_the_session_of_a_login_is_no_key_to_limit(who):
+    session = replace(key(user("other")), category="session")
+    assert limitable(who, session) == limitable(who, None)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_whoever_sets_limits_of_a_key_could_make_one_like_it(column):
+    """But for users' keys, which nobody makes for somebody else."""
+    who = COLUMNS[column]
+    for identity in THINGS.values():
+        assert (may_limit(who, identity) is None) == (limitable(who, key(identity)) == key(identity))
+        if identity.kind is not Kind.USER and may_limit(who, identity) is None:
+            assert may_create(who, identity) is None
+
+
+def test_a_monitor_sees_the_limits_of_organizations_and_sets_none():
+    monitor = caller(holder(GlobalRole.MONITOR))
+    assert may_see_organization_limits(monitor, "A") is None
+    assert may_limit_organization(monitor, "A") is not None
+    assert all(may_limit(monitor, identity) is not None for identity in THINGS.values())
+
+
 # --- the command line ---------------------------------------------------------------------------------------------
 
 
@@ -331,6 +406,8 @@ def test_an_operator_of_all_may_do_all():
         assert may_create(Operator(), identity) is None
         assert may_see(Operator(), key(identity))
         assert revocable(Operator(), key(identity)) == key(identity)
+        assert limitable(Operator(), key(identity)) == key(identity)
+    assert may_limit_organization(Operator(), "A") is None
     assert grantable(Operator()) == frozenset(GlobalRole)
 
 
@@ -340,6 +417,12 @@ def test_an_operator_of_one_organization_may_do_all_there_and_nothing_elsewhere(
     assert (may_create(Operator("A"), identity) is None) == here
     assert may_see(Operator("A"), key(identity)) == here
     assert (revocable(Operator("A"), key(identity)) == key(identity)) == here
+    assert (limitable(Operator("A"), key(identity)) == key(identity)) == here
+
+
+def test_an_operator_of_one_organization_sets_its_limits_and_no_others():
+    assert may_limit_organization(Operator("A"), "A") is None
+    assert may_limit_organization(Operator("A"), "B") is not None
 
 
 def test_an_operator_of_one_organization_gives_no_global_role():

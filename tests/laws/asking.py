@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gateway.keys import Membership, Role
+from gateway.keys import Membership, Period, Quota, Rate, Role
 from laws.model import ALL_ROLES, Memberships
 
 HOUR = 3_600_000
@@ -45,6 +45,10 @@ WORDS = st.sets(st.sampled_from(["apiKeyUser", "accessAdmin", "readGraph", "acce
     lambda words: words | ({"apiKeyUser"} if len(words) > 1 else set())
 )
 FILTERS = st.sampled_from([[], [], [{"language": "cs"}], [{"shop": "1"}, {"public": ["yes", "no"]}]])
+LIMITS = st.sampled_from(
+    [{}, {"rate": Rate(5, 60)}, {"rate": None}, {"quota": Quota(7, Period.DAY), "concurrent": 2}, {"concurrent": 0}]
+)
+"""What is set of limits, the last one being none that can be."""
 EMAILS = st.sampled_from([f"{name}@example.com" for name in ("ann", "bob", "uli", "eve")])
 USER_ROLES = st.sampled_from(list(Role))
 INSTANCES = st.sampled_from(["one", "two", "three"])

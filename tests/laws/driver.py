@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from gateway.control import Desk, Issued, Rejection
 from gateway.http1 import Reason
-from gateway.keys import Actor, Operator, Principal, Role, expired
+from gateway.keys import Actor, CallLimits, Operator, Principal, Role, expired
 from gateway.stores import Absent, Organization
 from laws.asking import HOUR
 from laws.model import OPERATOR
@@ -123,6 +123,7 @@ class Driver(RuleBasedStateMachine):
         self.model.identities.setdefault(identity.id, its)
         self.model.keys[key.id] = {"identity": identity.id, "policy": policy, "session": session}
         self.model.keys[key.id] |= {"created": self.model.now, "expires": key.expires_at, "revoked": None}
+        self.model.keys[key.id] |= {"limits": {}}
         self.i1_ids(key.id)
 
     # --- what holds after each step -------------------------------------------------------------------------------
@@ -150,6 +151,7 @@ class Driver(RuleBasedStateMachine):
         self.i1_belongs_to_its_identity(key, found)
         self.i5_i6_i13_authority(key, found)
         self.i12_the_end(key, found)
+        self.i15_limits(key, found)
 
     def i1_ids(self, key: str) -> None:
         """Every key belongs to exactly one identity; the ids of keys and of identities are never equal."""
@@ -181,6 +183,11 @@ class Driver(RuleBasedStateMachine):
         """Expiry is a function of the clock, inclusive, the same for all workers."""
         assert found.expires_at == self.model.end(key)
         assert expired(found.expires_at, self.model.now) is self.model.expired(key)
+
+    def i15_limits(self, key: str, found: Principal) -> None:
+        """A key has the limits that were set last, and those of its organization, the same for all workers."""
+        assert found.limits == CallLimits(**self.model.keys[key]["limits"])
+        assert found.organization_limits == CallLimits(**self.model.limits.get(found.organization, {}))
 
     def i9_listings(self, actor: str, size: int) -> None:
         """What somebody lists, page by page, is what they may see; anything else is not found."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from laws.asking import (
     DIGESTS,
     HOMES,
     INDEX,
+    LIMITS,
+    ORGANIZATIONS,
     POLICIES,
     ROLES,
     SCOPES,
@@ -161,12 +164,38 @@ class KeyRules(Driver):
         issued = self.do(who, work, expected(who))
         self.made(issued, policy=its["policy"])
         if issued:
+            self.model.keys[issued.key.id]["limits"] = its["limits"]
             longest = self.model.longest(owner["organization"]) * DAY
             assert issued.key.expires_at == (end and self.model.now + min(end - its["created"], longest))
             if overlap:
                 its["expires"] = min(end or 2**62, self.model.now + overlap * 1000)
             else:
                 its["revoked"] = self.model.now
+
+    # --- limits ---------------------------------------------------------------------------------------------------
+
+    @rule(actor=INDEX, at=WORKER, key=INDEX, limits=LIMITS)
+    def limit_key(self, actor, at, key, limits) -> None:
+        """What is not set stays."""
+        which = self.pick([*self.model.keys, "nothing"], key)
+
+        def expected(who: str) -> bool:
+            return which in self.model.keys and _can_be(limits) and self.model.may_limit(who, which)
+
+        who, limiting = self.someone(actor, expected), self.desk(at).limiting
+        work = limiting.set_key_limits(self.real(who), which, lambda old: replace(old, **limits))
+        if self.do(who, work, expected(who)):
+            self.model.keys[which]["limits"] = self.model.keys[which]["limits"] | limits
+
+    @rule(actor=INDEX, at=WORKER, home=ORGANIZATIONS, limits=LIMITS)
+    def limit_organization(self, actor, at, home, limits) -> None:
+        def expected(who: str) -> bool:
+            return home in self.model.max_days and _can_be(limits) and self.model.may(who, "limit all", {})
+
+        who, limiting = self.someone(actor, expected), self.desk(at).limiting
+        work = limiting.set_organization_limits(self.real(who), home, lambda old: replace(old, **limits))
+        if self.do(who, work, expected(who)):
+            self.model.limits[home] = self.model.limits.get(home, {}) | limits
 
     # --- roles and memberships ------------------------------------------------------------------------------------
 
@@ -217,3 +246,7 @@ class KeyRules(Driver):
             and self.model.fits(slug, memberships)
             and self.model.has_as_much(who, PROJECTS[slug][0], {slug: memberships})
         )
+
+
+def _can_be(limits: dict[str, Any]) -> bool:
+    return limits.get("concurrent") != 0

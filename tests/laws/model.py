@@ -33,6 +33,11 @@ RIGHTS = {
     "end machine": "OP PA OA:organization",
     "end project": "OP PA GP OA:organization PM:project",
     "end global": "OP PA GP",
+    "limit user": "OP PA OA:organization",
+    "limit machine": "OP PA OA:organization",
+    "limit project": "OP PA GP OA:organization PM:project",
+    "limit global": "OP PA GP",
+    "limit all": "OP PA",
 }
 """Who may do what, and to whose: the operator, a platform administrator, an organization administrator, a user, a
 global and a project's administrator of projects, a monitor. Without a word after it: to anybody's."""
@@ -80,6 +85,7 @@ Memberships = Sequence[tuple[str, dict[str, list[str]]]]
 class Model:
     now: int = 1_700_000_000_000
     max_days: dict[str, int | None] = field(default_factory=dict)
+    limits: dict[str, dict[str, Any]] = field(default_factory=dict)
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     members: dict[tuple[str, str], str] = field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -231,6 +237,12 @@ class Model:
     def may_end(self, actor: str, key: str) -> bool:
         owner = self.owner(key)
         return actor == key or (self.may(actor, self.right_over("end", owner), owner) and self.ranks(actor, owner))
+
+    def may_limit(self, actor: str, key: str) -> bool:
+        its, owner = self.keys[key], self.owner(key)
+        if actor == key or its["session"] or its["revoked"] is not None:
+            return False
+        return self.may(actor, self.right_over("limit", owner), owner) and self.ranks(actor, owner)
 
     def may_replace(self, actor: str, key: str) -> bool:
         its, owner = self.keys[key], self.owner(key)

@@ -98,6 +98,11 @@ class Asking:
             self._rows_left -= len(found)
         return found
 
+    async def in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` makes; for changes below a root field, which an operation else starts all at once."""
+        async with self._one_by_one:
+            return await work()
+
     async def groups_of(self, identity: Identity) -> tuple[Group, ...]:
         """The groups of a user; the items of a page ask one after the other, not all at once."""
         return await self._once(self._groups, identity.id, lambda: self.desk.groups.groups_of(identity))

@@ -21,7 +21,7 @@ from gateway.authz.outcome import GraphQLRequest
 from gateway.control.answer import AWAY
 from gateway.control.desk import Desk
 from gateway.control.graphql_execution import opened_fields, run
-from gateway.control.jupiterone import account, groups, tokens, users
+from gateway.control.jupiterone import account, groups, limits, tokens, users
 from gateway.control.jupiterone.asking import FIELDS, LONG, Asking, Resolve
 from gateway.control.jupiterone.schema import schema
 from gateway.control.rejection import Rejection
@@ -36,6 +36,7 @@ ROOTS: dict[str, Resolve] = {
     **groups.ROOTS,
     **users.ROOTS,
     **account.ROOTS,
+    **limits.ROOTS,
 }
 """By name; `authz.roots.OURS` has the same names."""
 
@@ -120,7 +121,12 @@ def _answer(result: ExecutionResult) -> GraphQLAnswer:
     if faults:
         body["errors"] = [_executed(fault) for fault in faults]
     away = any(isinstance(fault.original_error, StoreUnavailable) for fault in faults)
-    return GraphQLAnswer(503 if away and not any(result.data.values()) else 200, body)
+    return GraphQLAnswer(503 if away and _is_nothing(result.data) else 200, body)
+
+
+def _is_nothing(value: Any) -> bool:
+    """Whether there is nothing but nulls in an answer: fields that do something may stand below a root field."""
+    return value is None or (isinstance(value, dict) and all(map(_is_nothing, value.values())))
 
 
 def _not_executed(faults: list[GraphQLError], code: str) -> GraphQLAnswer:

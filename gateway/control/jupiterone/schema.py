@@ -6,8 +6,10 @@ and `accountInvitations`. Three things differ, on purpose:
 
 - Every root field is nullable, so that an error in one of several does not take away the secret that another has just
   made. So is an `expiresAt` where a key may have no end.
-- Fields that we could not answer truthfully, such as an account's owner, are left out: asking is a validation error.
-- Ours are `expiresInDays` and `expiresAt` of TokenInput, and `apiKeyAccess` of a user.
+- Fields that we could not answer truthfully, such as an account's owner or the metrics of a rate limit, are left out:
+  asking is a validation error.
+- Ours are `expiresInDays`, `expiresAt` and `rateLimit` of TokenInput, `rateLimit`, `quota` and `concurrentCalls` of
+  IamToken, and `apiKeyAccess` of a user.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from __future__ import annotations
 from typing import Any
 
 from graphql import GraphQLError, GraphQLScalarType, GraphQLSchema, build_schema
+
+from gateway.control.jupiterone import limits
 
 SCHEMA = '''
 """A whole number of up to 53 bits; times are milliseconds since the epoch."""
@@ -88,7 +92,14 @@ type PageInfo {
 enum IamTokenType { ACCOUNT RESOURCE USER_API }
 
 """One of `expiresInDays` and `expiresAt`, or neither for the default."""
-input TokenInput { name: String  category: String  policy: String  expiresInDays: Int  expiresAt: Long }
+input TokenInput {
+  name: String
+  category: String
+  policy: String
+  expiresInDays: Int
+  expiresAt: Long
+  rateLimit: SetRateLimitPolicyOptions
+}
 
 """For type ACCOUNT alone; `subject` is the account, the caller's own unless given."""
 input CreateIamTokenInput { type: IamTokenType!  subject: String  name: String  expiresAt: Long  policy: String! }
@@ -119,6 +130,11 @@ type IamToken {
   expiresAt: Long
   createdAt: Long!
   csrf: String
+  """The key's own; null where it has none. So it is for the other two."""
+  rateLimit: RateLimitPolicy
+  quota: CallQuota
+  """Calls under way at once."""
+  concurrentCalls: Int
 }
 
 type IamTokenPage {
@@ -365,7 +381,7 @@ def _long(value: Any) -> int:
 
 def schema() -> GraphQLSchema:
     """The schema, ready to execute. Values come from `gateway.control.jupiterone`."""
-    built = build_schema(SCHEMA)
+    built = build_schema(SCHEMA + limits.SCHEMA)
     long = built.type_map["Long"]
     assert isinstance(long, GraphQLScalarType)  # noqa: S101 (it is in the text above)
     long.coerce_input_value = long.coerce_output_value = _long

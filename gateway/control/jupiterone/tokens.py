@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.control.jupiterone.asking import Asking, Given, Listing, Resolve, later, page_of, page_size, position_at
+from gateway.control.jupiterone.limits import limits_told, rate_of
 from gateway.control.minting import Issued
 from gateway.control.rejection import Rejection
 from gateway.control.tokens import NewKey
 from gateway.http1 import Reason
-from gateway.keys import Identity, Key, Kind
+from gateway.keys import CallLimits, Identity, Key, Kind
 
 TYPES = {
     Kind.ACCOUNT: "ACCOUNT",
@@ -49,6 +50,7 @@ def iam_token(key: Key, secret: str | None = None) -> dict[str, Any]:
         "expiresAt": key.expires_at,
         "createdAt": key.created_at,
         "csrf": None,
+        **limits_told(key.limits),
     }
 
 
@@ -95,6 +97,7 @@ async def _by_token(asking: Asking, token: Given) -> Issued:
         category=token.get("category"),
         policy=token.get("policy"),
         expires_at=end,
+        limits=CallLimits(rate=rate_of(token.get("rateLimit"))),
     )
     return await asking.desk.tokens.create_account_key(asking.actor, wanted)
 
