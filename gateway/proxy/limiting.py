@@ -48,21 +48,34 @@ class _Counted:
     """A rate or a quota, and what this process holds of it. `seconds` are those of the bucket or of the period."""
 
     share: Share
+    word: str
+    """Whose: of a key, or of an organization."""
     reason: Reason
     seconds: int
     until: int | None = None
-    """Of a quota: when its period is over."""
+    """Of a quota: when its period is over; milliseconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """A key or an organization with its limits."""
+    """A key or an organization with its limits, until a period is over."""
 
     word: str
-    counted: Sequence[_Counted]
+    counted: tuple[_Counted, ...]
     places: Places | None
     until: int
-    """When a period is over; milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Payer:
+    """What a key is charged to, as long as it is this very principal, and until a period is over."""
+
+    principal: Principal
+    rates: tuple[_Counted, ...]
+    quotas: tuple[_Counted, ...]
+    places: tuple[tuple[Places, str], ...]
+    windows: str
+    until: int
 
 
 _FOR_EVER = 2**63
@@ -72,19 +85,22 @@ _TOGETHER = 16
 
 
 class Charge:
-    """What was charged for one call; `leave` it when the call is over."""
+    """What one call is charged: `make` it, and `leave` when the call is over."""
 
-    __slots__ = ("_accounts", "_charges", "_entered", "_now")
+    __slots__ = ("_charges", "_entered", "_now", "_payer")
 
-    def __init__(self, charges: Charges, accounts: Sequence[_Account], now: int) -> None:
+    def __init__(self, payer: _Payer | None, charges: Charges, now: int) -> None:
+        self._payer = payer
         self._charges = charges
-        self._accounts = accounts
         self._now = now
         self._entered: list[Places] = []
 
     async def make(self) -> Refusal | None:
         """Charges everything, or nothing: then why not."""
-        refusal = await self._enter() or await self._take()
+        payer = self._payer
+        if payer is None or self._made(payer):
+            return None
+        refusal = await self._enter(payer) or await self._take(payer)
         if refusal is not None:
             self.leave()
         return refusal
@@ -99,44 +115,57 @@ class Charge:
         Source: JupiterOne's documentation of its API, "Rate Limits": `RateLimit-Limit: 1000, 1000;window=60`,
         `RateLimit-Reset` in seconds, `RateLimit-Requested`.
         """
-        counted = [each for account in self._accounts for each in account.counted]
-        if not counted:
+        payer = self._payer
+        if payer is None or not payer.windows:
             return ()
-        nearest = min(counted, key=lambda each: each.share.remaining() / each.share.calls)
-        calls, left = nearest.share.calls, nearest.share.remaining()
+        found = [(each.share.remaining(), each) for each in (*payer.rates, *payer.quotas)]
+        left, nearest = min(found, key=lambda each: each[0] / each[1].share.calls)
+        calls = nearest.share.calls
         reset = ceil((calls - left) * nearest.seconds / calls) if nearest.until is None else self._ends(nearest.until)
-        windows = ", ".join(f"{each.share.calls};window={each.seconds}" for each in counted)
         return (
-            (b"ratelimit-limit", f"{calls}, {windows}".encode()),
+            (b"ratelimit-limit", f"{calls}, {payer.windows}".encode()),
             (b"ratelimit-remaining", str(left).encode()),
             (b"ratelimit-reset", str(reset).encode()),
             (b"ratelimit-requested", str(self._charges.rate).encode()),
         )
 
-    async def _enter(self) -> Refusal | None:
-        for account in self._accounts:
-            if account.places is None:
-                continue
-            if not await account.places.enter():
-                many = f"{account.places.limit} calls of this {account.word} are under way, as many as may be at once"
+    def _made(self, payer: _Payer) -> bool:
+        """Charges everything at once if all of it is held here, which is so for nearly every call of a hot key."""
+        rate, quota = self._charges.rate, self._charges.quota
+        if any(places.used >= places.ours for places, _ in payer.places):
+            return False
+        if any(each.share.held < rate for each in payer.rates) or any(each.share.held < quota for each in payer.quotas):
+            return False
+        for places, _ in payer.places:
+            places.enter_held()
+            self._entered.append(places)
+        for each in payer.rates:
+            each.share.take_held(rate)
+        for each in payer.quotas:
+            each.share.take_held(quota)
+        return True
+
+    async def _enter(self, payer: _Payer) -> Refusal | None:
+        for places, word in payer.places:
+            if not await places.enter():
+                many = f"{places.limit} calls of this {word} are under way, as many as may be at once"
                 return Refusal(Reason.TOO_MANY_CALLS, many, 1)
-            self._entered.append(account.places)
+            self._entered.append(places)
         return None
 
-    async def _take(self) -> Refusal | None:
+    async def _take(self, payer: _Payer) -> Refusal | None:
         taken: list[tuple[Share, int]] = []
-        for account in self._accounts:
-            for counted in account.counted:
-                calls = self._charges.rate if counted.until is None else self._charges.quota
-                if calls > counted.share.calls or not await counted.share.take(calls):
-                    for share, back in taken:
-                        share.put_back(back)
-                    return self._refusal(account, counted, calls)
-                taken.append((counted.share, calls))
+        rate, quota = self._charges.rate, self._charges.quota
+        for counted, calls in [*((each, rate) for each in payer.rates), *((each, quota) for each in payer.quotas)]:
+            if calls > counted.share.calls or not await counted.share.take(calls):
+                for share, back in taken:
+                    share.put_back(back)
+                return self._refusal(counted, calls)
+            taken.append((counted.share, calls))
         return None
 
-    def _refusal(self, account: _Account, counted: _Counted, calls: int) -> Refusal:
-        many = f"this {account.word} may make {counted.share.calls} calls in {counted.seconds} seconds"
+    def _refusal(self, counted: _Counted, calls: int) -> Refusal:
+        many = f"this {counted.word} may make {counted.share.calls} calls in {counted.seconds} seconds"
         if calls > 1:
             many += f", and this one counts {calls}"
         if counted.until is not None:
@@ -148,8 +177,20 @@ class Charge:
         return max(1, ceil((until - self._now) / 1000))
 
 
-UNCHARGED = Charge(Charges(0, 0), (), 0)
+UNCHARGED = Charge(None, Charges(0, 0), 0)
 """Of a call that nothing limits."""
+
+
+class _Accounts(LRUCache[tuple[str, CallLimits], _Account]):
+    """Those that were not used for longest make room; `forget` is called then, as somebody may hold one."""
+
+    def __init__(self, room: int, forget: Callable[[], None]) -> None:
+        super().__init__(room)
+        self._forget = forget
+
+    def popitem(self) -> tuple[tuple[str, CallLimits], _Account]:
+        self._forget()
+        return super().popitem()
 
 
 class Limiter:
@@ -167,20 +208,25 @@ class Limiter:
         self._counters = counters or ProcessCounters(timer, options.room)
         self._timer = timer
         self._now = now
-        self._accounts: LRUCache[tuple[str, CallLimits], _Account] = LRUCache(options.room)
+        self._payers: LRUCache[str, _Payer] = LRUCache(options.room)
+        self._accounts = _Accounts(options.room, self._payers.clear)
 
     def charge(self, principal: Principal, charges: Charges) -> Charge:
         """What a call would be charged; `make` does it."""
+        now = self._now()
+        known = self._payers.get(principal.key_id)
+        if known is not None and known.principal is principal and now < known.until:
+            return Charge(known, charges, now)
         own, shared = self.limits(principal)
         if not own and not shared:
             return UNCHARGED
-        now = self._now()
         accounts = []
         if own:
             accounts.append(self._account("key", principal.key_id, own, now))
         if shared:
             accounts.append(self._account("organization", principal.organization, shared, now))
-        return Charge(charges, accounts, now)
+        payer = self._payers[principal.key_id] = _payer(principal, accounts)
+        return Charge(payer, charges, now)
 
     def limits(self, principal: Principal) -> tuple[CallLimits, CallLimits]:
         """What a key is held to by itself, and together with all keys of its organization."""
@@ -217,14 +263,15 @@ class Limiter:
         counted = []
         until = _FOR_EVER
         if limits.rate is not None:
-            counted.append(_Counted(self._bucket(name, limits.rate), Reason.RATE_LIMITED, limits.rate.seconds))
+            counted.append(_Counted(self._bucket(name, limits.rate), word, Reason.RATE_LIMITED, limits.rate.seconds))
         if limits.quota is not None:
             within = window(limits.quota.period, now)
             until = within.until
+            seconds = (until - within.since) // 1000
             share = self._quota(name, limits.quota, within)
-            counted.append(_Counted(share, Reason.QUOTA_USED_UP, (until - within.since) // 1000, until))
+            counted.append(_Counted(share, word, Reason.QUOTA_USED_UP, seconds, until))
         places = before.places if before is not None else self._opened_places(name, limits.concurrent)
-        return _Account(word, counted, places, until)
+        return _Account(word, tuple(counted), places, until)
 
     def _bucket(self, name: str, rate: Rate) -> Share:
         counters = self._counters
@@ -241,3 +288,15 @@ class Limiter:
             return None
         counters = self._counters
         return Places(limit, lambda used, wanted: counters.slots(name, limit, used, wanted), self._timer)
+
+
+def _payer(principal: Principal, accounts: Sequence[_Account]) -> _Payer:
+    counted = [each for account in accounts for each in account.counted]
+    return _Payer(
+        principal,
+        rates=tuple(each for each in counted if each.until is None),
+        quotas=tuple(each for each in counted if each.until is not None),
+        places=tuple((account.places, account.word) for account in accounts if account.places is not None),
+        windows=", ".join(f"{each.share.calls};window={each.seconds}" for each in counted),
+        until=min(account.until for account in accounts),
+    )

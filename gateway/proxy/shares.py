@@ -54,9 +54,13 @@ class Share:
         """Takes as many calls, or none."""
         if self.held < calls and not await self._filled(calls):
             return False
+        self.take_held(calls)
+        return True
+
+    def take_held(self, calls: int) -> None:
+        """Takes calls of those that are held."""
         self.held -= calls
         self._used_at = self._timer()
-        return True
 
     def put_back(self, calls: int) -> None:
         """Calls that were taken and not made."""
@@ -143,9 +147,13 @@ class Places:
             if self._timer() < self._dry_until:
                 return False
             await asyncio.shield(self._asked(self.used + 1, min(self.limit, 2 * self.used + 1)))
+        self.enter_held()
+        return True
+
+    def enter_held(self) -> None:
+        """Takes one of the places that are ours."""
         self.used += 1
         self._most_used = max(self._most_used, self.used)
-        return True
 
     def leave(self) -> None:
         self.used -= 1
