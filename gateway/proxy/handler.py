@@ -15,9 +15,9 @@ from gateway.http1 import Call, Reason, Refusal, Reply
 from gateway.metrics import Ending, Outcome
 from gateway.proxy.body import Budget
 from gateway.proxy.carrying import carry_out
+from gateway.proxy.charging import Charges
 from gateway.proxy.context import Context, Deps, ProxyOptions
 from gateway.proxy.deciding import Decided, decide, fronted
-from gateway.proxy.limiting import Charges
 from gateway.proxy.trace import Trace
 from gateway.proxy.wire import ClientGone, Incoming, Stop
 

@@ -14,13 +14,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 from cachetools import LRUCache
 
-from gateway.http1 import Headers, Reason, Refusal
+from gateway.http1 import Reason
 from gateway.keys import UNLIMITED_CALLS, CallLimits, Principal, Quota, Rate
 from gateway.keys.counting import Window, window
+from gateway.proxy.charging import UNCHARGED, Charge, Charges, Counted, Payer
 from gateway.proxy.shares import IDLE, Places, Share
 from gateway.stores.counters import Counters, ProcessCounters
 
@@ -36,45 +36,13 @@ class LimitOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Charges:
-    """What a call counts for."""
-
-    rate: int
-    quota: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """A rate or a quota, and what this process holds of it. `seconds` are those of the bucket or of the period."""
-
-    share: Share
-    word: str
-    """Whose: of a key, or of an organization."""
-    reason: Reason
-    seconds: int
-    until: int | None = None
-    """Of a quota: when its period is over; milliseconds since the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Account:
     """A key or an organization with its limits, until a period is over."""
 
     word: str
-    counted: tuple[_Counted, ...]
-    places: Places | None
-    until: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Payer:
-    """What a key is charged to, as long as it is this very principal, and until a period is over."""
-
-    principal: Principal
-    rates: tuple[_Counted, ...]
-    quotas: tuple[_Counted, ...]
-    places: tuple[tuple[Places, str], ...]
-    windows: str
+    name: str
+    limits: CallLimits
+    counted: tuple[Counted, ...]
     until: int
 
 
@@ -82,103 +50,6 @@ _FOR_EVER = 2**63
 
 _TOGETHER = 16
 """Shares that are given back at once: half of the connections that Redis is given by default."""
-
-
-class Charge:
-    """What one call is charged: `make` it, and `leave` when the call is over."""
-
-    __slots__ = ("_charges", "_entered", "_now", "_payer")
-
-    def __init__(self, payer: _Payer | None, charges: Charges, now: int) -> None:
-        self._payer = payer
-        self._charges = charges
-        self._now = now
-        self._entered: list[Places] = []
-
-    async def make(self) -> Refusal | None:
-        """Charges everything, or nothing: then why not."""
-        payer = self._payer
-        if payer is None or self._made(payer):
-            return None
-        refusal = await self._enter(payer) or await self._take(payer)
-        if refusal is not None:
-            self.leave()
-        return refusal
-
-    def leave(self) -> None:
-        while self._entered:
-            self._entered.pop().leave()
-
-    def headers(self) -> Headers:
-        """`RateLimit-…` as the platform sends them: the nearest limit, and all of them with their windows.
-
-        Source: JupiterOne's documentation of its API, "Rate Limits": `RateLimit-Limit: 1000, 1000;window=60`,
-        `RateLimit-Reset` in seconds, `RateLimit-Requested`.
-        """
-        payer = self._payer
-        if payer is None or not payer.windows:
-            return ()
-        found = [(each.share.remaining(), each) for each in (*payer.rates, *payer.quotas)]
-        left, nearest = min(found, key=lambda each: each[0] / each[1].share.calls)
-        calls = nearest.share.calls
-        reset = ceil((calls - left) * nearest.seconds / calls) if nearest.until is None else self._ends(nearest.until)
-        return (
-            (b"ratelimit-limit", f"{calls}, {payer.windows}".encode()),
-            (b"ratelimit-remaining", str(left).encode()),
-            (b"ratelimit-reset", str(reset).encode()),
-            (b"ratelimit-requested", str(self._charges.rate).encode()),
-        )
-
-    def _made(self, payer: _Payer) -> bool:
-        """Charges everything at once if all of it is held here, which is so for nearly every call of a hot key."""
-        rate, quota = self._charges.rate, self._charges.quota
-        if any(places.used >= places.ours for places, _ in payer.places):
-            return False
-        if any(each.share.held < rate for each in payer.rates) or any(each.share.held < quota for each in payer.quotas):
-            return False
-        for places, _ in payer.places:
-            places.enter_held()
-            self._entered.append(places)
-        for each in payer.rates:
-            each.share.take_held(rate)
-        for each in payer.quotas:
-            each.share.take_held(quota)
-        return True
-
-    async def _enter(self, payer: _Payer) -> Refusal | None:
-        for places, word in payer.places:
-            if not await places.enter():
-                many = f"{places.limit} calls of this {word} are under way, as many as may be at once"
-                return Refusal(Reason.TOO_MANY_CALLS, many, 1)
-            self._entered.append(places)
-        return None
-
-    async def _take(self, payer: _Payer) -> Refusal | None:
-        taken: list[tuple[Share, int]] = []
-        rate, quota = self._charges.rate, self._charges.quota
-        for counted, calls in [*((each, rate) for each in payer.rates), *((each, quota) for each in payer.quotas)]:
-            if calls > counted.share.calls or not await counted.share.take(calls):
-                for share, back in taken:
-                    share.put_back(back)
-                return self._refusal(counted, calls)
-            taken.append((counted.share, calls))
-        return None
-
-    def _refusal(self, counted: _Counted, calls: int) -> Refusal:
-        many = f"this {counted.word} may make {counted.share.calls} calls in {counted.seconds} seconds"
-        if calls > 1:
-            many += f", and this one counts {calls}"
-        if counted.until is not None:
-            return Refusal(counted.reason, f"{many}; they are used up", self._ends(counted.until))
-        return Refusal(counted.reason, many, counted.share.wait(calls))
-
-    def _ends(self, until: int) -> int:
-        """In how many whole seconds."""
-        return max(1, ceil((until - self._now) / 1000))
-
-
-UNCHARGED = Charge(None, Charges(0, 0), 0)
-"""Of a call that nothing limits."""
 
 
 class _Accounts(LRUCache[tuple[str, CallLimits], _Account]):
@@ -208,8 +79,9 @@ class Limiter:
         self._counters = counters or ProcessCounters(timer, options.room)
         self._timer = timer
         self._now = now
-        self._payers: LRUCache[str, _Payer] = LRUCache(options.room)
+        self._payers: LRUCache[str, Payer] = LRUCache(options.room)
         self._accounts = _Accounts(options.room, self._payers.clear)
+        self._places: dict[str, Places] = {}
 
     def charge(self, principal: Principal, charges: Charges) -> Charge:
         """What a call would be charged; `make` does it."""
@@ -225,7 +97,7 @@ class Limiter:
             accounts.append(self._account("key", principal.key_id, own, now))
         if shared:
             accounts.append(self._account("organization", principal.organization, shared, now))
-        payer = self._payers[principal.key_id] = _payer(principal, accounts)
+        payer = self._payers[principal.key_id] = self._payer(principal, accounts)
         return Charge(payer, charges, now)
 
     def limits(self, principal: Principal) -> tuple[CallLimits, CallLimits]:
@@ -245,7 +117,7 @@ class Limiter:
     async def _all(self, share: Callable[[Share], Awaitable[None]], place: Callable[[Places], Awaitable[None]]) -> None:
         accounts = list(self._accounts.values())
         shares = [each.share for account in accounts for each in account.counted if each.share.held]
-        places = [account.places for account in accounts if account.places is not None and account.places.ours]
+        places = [each for each in self._places.values() if each.ours]
         for first in range(0, len(shares), _TOGETHER):
             await asyncio.gather(*map(share, shares[first : first + _TOGETHER]))
         for first in range(0, len(places), _TOGETHER):
@@ -255,23 +127,21 @@ class Limiter:
         key = (f"{word}:{name}", limits)
         known = self._accounts.get(key)
         if known is None or known.until <= now:
-            known = self._accounts[key] = self._opened(word, key[0], limits, now, known)
+            known = self._accounts[key] = self._opened(word, key[0], limits, now)
         return known
 
-    def _opened(self, word: str, name: str, limits: CallLimits, now: int, before: _Account | None) -> _Account:
-        """`before` is the account of the day or month that is over; its places are used still."""
+    def _opened(self, word: str, name: str, limits: CallLimits, now: int) -> _Account:
         counted = []
         until = _FOR_EVER
         if limits.rate is not None:
-            counted.append(_Counted(self._bucket(name, limits.rate), word, Reason.RATE_LIMITED, limits.rate.seconds))
+            counted.append(Counted(self._bucket(name, limits.rate), word, Reason.RATE_LIMITED, limits.rate.seconds))
         if limits.quota is not None:
             within = window(limits.quota.period, now)
             until = within.until
             seconds = (until - within.since) // 1000
             share = self._quota(name, limits.quota, within)
-            counted.append(_Counted(share, word, Reason.QUOTA_USED_UP, seconds, until))
-        places = before.places if before is not None else self._opened_places(name, limits.concurrent)
-        return _Account(word, tuple(counted), places, until)
+            counted.append(Counted(share, word, Reason.QUOTA_USED_UP, seconds, until))
+        return _Account(word, name, limits, tuple(counted), until)
 
     def _bucket(self, name: str, rate: Rate) -> Share:
         counters = self._counters
@@ -283,20 +153,29 @@ class Limiter:
         counters = self._counters
         return Share(quota.calls, 0, lambda asked: counters.quota(name, quota, within, asked), self._timer)
 
-    def _opened_places(self, name: str, limit: int | None) -> Places | None:
-        if limit is None:
-            return None
-        counters = self._counters
-        return Places(limit, lambda used, wanted: counters.slots(name, limit, used, wanted), self._timer)
+    def _places_of(self, name: str, limit: int) -> Places:
+        """There is one of each name, whatever the limit was before: calls may be under way in it."""
+        if name not in self._places:
+            if len(self._places) >= self._options.room:
+                self._places = {name: places for name, places in self._places.items() if places.used or places.ours}
+                self._payers.clear()
+            counters = self._counters
+            self._places[name] = Places(limit, lambda *asked: counters.slots(name, *asked), self._timer)
+        places = self._places[name]
+        places.hold_to(limit)
+        return places
 
-
-def _payer(principal: Principal, accounts: Sequence[_Account]) -> _Payer:
-    counted = [each for account in accounts for each in account.counted]
-    return _Payer(
-        principal,
-        rates=tuple(each for each in counted if each.until is None),
-        quotas=tuple(each for each in counted if each.until is not None),
-        places=tuple((account.places, account.word) for account in accounts if account.places is not None),
-        windows=", ".join(f"{each.share.calls};window={each.seconds}" for each in counted),
-        until=min(account.until for account in accounts),
-    )
+    def _payer(self, principal: Principal, accounts: Sequence[_Account]) -> Payer:
+        counted = [each for account in accounts for each in account.counted]
+        return Payer(
+            principal,
+            rates=tuple(each for each in counted if each.until is None),
+            quotas=tuple(each for each in counted if each.until is not None),
+            places=tuple(
+                (self._places_of(account.name, account.limits.concurrent), account.word)
+                for account in accounts
+                if account.limits.concurrent is not None
+            ),
+            windows=", ".join(f"{each.share.calls};window={each.seconds}" for each in counted),
+            until=min(account.until for account in accounts),
+        )

@@ -129,9 +129,9 @@ class Share:
 
 
 class Places:
-    """Calls under way at once. `ask(used, wanted)` says how many may be; what it says holds for some seconds."""
+    """Calls under way at once. `ask(limit, used, wanted)` says how many may be here; that holds for some seconds."""
 
-    def __init__(self, limit: int, ask: Callable[[int, int], Awaitable[int]], timer: Callable[[], float]) -> None:
+    def __init__(self, limit: int, ask: Callable[[int, int, int], Awaitable[int]], timer: Callable[[], float]) -> None:
         self.limit = limit
         self.used = 0
         self._ask = ask
@@ -158,6 +158,13 @@ class Places:
     def leave(self) -> None:
         self.used -= 1
 
+    def hold_to(self, limit: int) -> None:
+        """The limit from now on; calls that are under way go on."""
+        if limit != self.limit:
+            self.limit = limit
+            self.ours = min(self.ours, limit)
+            self._dry_until = self._timer()
+
     async def renew(self) -> None:
         """Keeps the places that were used since the last time, and gives back the others."""
         wanted, self._most_used = self._most_used, self.used
@@ -171,7 +178,7 @@ class Places:
 
     async def _ask_for(self, needed: int, wanted: int) -> None:
         try:
-            self.ours = await self._ask(self.used, wanted)
+            self.ours = await self._ask(self.limit, self.used, wanted)
             if self.ours < needed:
                 self._dry_until = self._timer() + _DRY
         finally:

@@ -9,7 +9,7 @@ from gateway.authz.outcome import Grounds
 from gateway.http1 import Reason, Refusal
 from gateway.keys import Principal
 from gateway.metrics import Outcome
-from gateway.proxy.limiting import UNCHARGED, Charge
+from gateway.proxy.charging import UNCHARGED, Charge
 
 
 @dataclass(frozen=True, slots=True)

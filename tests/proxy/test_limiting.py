@@ -219,6 +219,22 @@ async def test_as_many_calls_are_under_way_as_the_limit_says(gateway, upstream, 
     assert [(await gateway.ask()).status for _ in range(3)] == [200] * 3
 
 
+async def test_another_limit_does_not_forget_the_calls_under_way(gateway, upstream, limited):
+    limited(concurrent=2)
+    upstream.script = upstream.stalls
+    waiting = [asyncio.ensure_future(gateway.ask()) for _ in range(2)]
+    await gateway.until(lambda: len(upstream.received) == 2)
+    whoami = dict(method="GET", target="/whoami", body=b"")
+
+    limited(concurrent=1)
+    lowered = await gateway.ask(**whoami)
+    limited(concurrent=3)
+    raised = await gateway.ask(**whoami)
+    upstream.go_on.set()
+    await asyncio.gather(*waiting)
+    assert (lowered.status, raised.status) == (429, 200)
+
+
 class TestLeaving:
     @pytest.fixture
     def setup(self, setup):

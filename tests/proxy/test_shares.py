@@ -200,7 +200,7 @@ async def test_the_last_calls_of_a_quota_can_all_be_had(clock):
 def places_of(clock, limit):
     asked = []
 
-    async def ask(used, wanted):
+    async def ask(limit, used, wanted):
         asked.append((used, wanted))
         await asyncio.sleep(0)
         return max(used, min(wanted, limit))
@@ -271,3 +271,15 @@ async def test_a_place_that_is_going_back_is_not_entered(clock):
 
     assert entered
     assert asked[-1] == (0, 1), "it was asked for anew"
+
+
+async def test_a_lower_limit_holds_from_now_on_and_ends_no_call(clock):
+    places, _ = places_of(clock, 5)
+    assert [await places.enter() for _ in range(5)] == [True] * 5
+    places.hold_to(2)
+
+    assert not await places.enter()
+    for _ in range(4):
+        places.leave()
+    clock.now += 1.1
+    assert [await places.enter() for _ in range(2)] == [True, False]
