@@ -91,7 +91,7 @@ class Charge:
     def _made(self, payer: Payer) -> bool:
         """Charges everything at once if all of it is held here, which is so for nearly every call of a hot key."""
         rate, quota = self._charges.rate, self._charges.quota
-        if any(places.used >= places.ours for places, _ in payer.places):
+        if not all(places.is_held() for places, _ in payer.places):
             return False
         if any(each.share.held < rate for each in payer.rates) or any(each.share.held < quota for each in payer.quotas):
             return False

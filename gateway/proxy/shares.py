@@ -143,12 +143,16 @@ class Places:
 
     async def enter(self) -> bool:
         """Takes a place, which `leave` gives back, or none."""
-        while self.used >= self.ours:
+        while not self.is_held():
             if self._timer() < self._dry_until:
                 return False
             await asyncio.shield(self._asked(self.used + 1, min(self.limit, 2 * self.used + 1)))
         self.enter_held()
         return True
+
+    def is_held(self) -> bool:
+        """Whether a place is ours and free. With a lower limit than before, more may be ours for a while."""
+        return self.used < min(self.ours, self.limit)
 
     def enter_held(self) -> None:
         """Takes one of the places that are ours."""
