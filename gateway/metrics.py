@@ -9,6 +9,7 @@ import os
 import platform
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -49,6 +50,9 @@ class Ending:
     status: int
     outcome: Outcome
     reason: Reason | None
+
+
+AddressLimit = Literal["bad_keys", "connections"]
 
 
 class Metrics:
@@ -96,6 +100,12 @@ class Metrics:
             "gateway_limit_counts",
             "Questions to counters of limits; `process`: counted here alone, as Redis is away or there is none.",
             ("where",),
+            registry=registry,
+        )
+        self._by_address = Counter(
+            "gateway_refused_by_address",
+            "Calls with keys that nobody knows, and connections, refused because their address had too many.",
+            ("limit",),
             registry=registry,
         )
         self._rows = Counter("gateway_rows_checked", "Rows held against a key's predicate.", registry=registry)
@@ -172,6 +182,10 @@ class Metrics:
     def answering(self, route: str, overhead: float) -> None:
         """The head of an answer is ready."""
         self._overhead.labels(route).observe(max(0.0, overhead))
+
+    def refused_by_address(self, limit: AddressLimit) -> None:
+        """A call or a connection was refused because of the address that it came from."""
+        self._by_address.labels(limit).inc()
 
     def upstream_answered(self, upstream: str, seconds: float) -> None:
         """A request to an upstream was answered or failed."""

@@ -43,3 +43,10 @@ def test_the_control_plane_is_timed_on_a_store_that_grows(tmp_path):
     assert [row[:30].strip() for row in rows] == list(told)
     assert {"create", "find", "list, org admin, middle", "revoke", "rotate"} <= told.keys()
     assert all(median > 0 for sizes in told.values() for median, _ in sizes.values())
+
+
+def test_junk_is_timed_against_what_is_looked_up():
+    command = [sys.executable, LOADTESTS / "junk.py", "--calls", "16", "--rounds", "1", "--connections", "2"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert [row[:14].strip() for row in run.stdout.splitlines()[1:]] == ["looked up", "refused", "known"]

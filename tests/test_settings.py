@@ -238,3 +238,41 @@ def test_a_role_that_could_never_be_filled_is_a_fault_with_its_place(file, right
 @pytest.mark.parametrize("slug", ["My-Blog", "-blog", "blog_", "b" * 65])
 def test_a_project_has_a_slug(file, slug):
     assert all(fault.startswith("projects.") for fault in faults(file(WHOLE + PROJECT.replace("my-blog", slug))))
+
+
+# --- addresses
+
+
+def test_trusted_proxies_are_networks_of_both_families(file, monkeypatch):
+    assert [str(each) for each in load(file(WHOLE)).data.trusted_proxies] == ["127.0.0.0/8", "::1/128"]
+    written = WHOLE + '[data]\ntrusted_proxies = ["10.0.0.7", "2001:db8::/32"]'
+    assert [str(each) for each in load(file(written)).data.trusted_proxies] == ["10.0.0.7/32", "2001:db8::/32"]
+    monkeypatch.setenv("GATEWAY_DATA__TRUSTED_PROXIES", "192.0.2.0/24, ::1")
+    assert [str(each) for each in load(file(written)).data.trusted_proxies] == ["192.0.2.0/24", "::1/128"]
+    monkeypatch.setenv("GATEWAY_DATA__TRUSTED_PROXIES", "")
+    assert load(file(written)).data.trusted_proxies == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("10.0.0.7/8", "such as 10.0.0.0/8"),
+        ("proxy.example.com", "such as 10.0.0.0/8"),
+        ("::ffff:10.0.0.0/104", "must be written as IPv4"),
+    ],
+)
+def test_what_is_no_network_is_named(file, written, message):
+    (fault,) = faults(file(WHOLE + f'[data]\ntrusted_proxies = ["::1", "{written}"]'))
+    assert fault.startswith("data.trusted_proxies.1: ")
+    assert message in fault
+
+
+def test_one_address_may_not_have_all_connections(file):
+    (fault,) = faults(file(WHOLE + "[limits]\nconnections = 100\nconnections_per_address = 100"))
+    assert fault == "limits: `connections_per_address` must be less than `connections`"
+
+
+def test_bad_keys_may_be_unlimited(file):
+    assert load(file(WHOLE + "[limits]\nbad_keys = 0")).limits.bad_keys == 0
+    (fault,) = faults(file(WHOLE + "[limits]\nbad_keys = -1"))
+    assert fault.startswith("limits.bad_keys: ")

@@ -13,6 +13,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from gateway import answers
@@ -23,6 +24,7 @@ from gateway.control.rejection import Rejection
 from gateway.http1 import Call, FrontLimits, Reason, Refusal, Reply, front
 from gateway.keys import Principal
 from gateway.metrics import Ending, Metrics, Outcome
+from gateway.proxy.bad_keys import BadKeys
 from gateway.proxy.body import Budget, read_body
 from gateway.proxy.handler import Handler
 from gateway.proxy.wire import ClientGone, Incoming, Stop
@@ -106,16 +108,27 @@ def _may_be_ours(call: Call) -> bool:
 
 
 class Admin:
-    """Serves the admin listener; `handler` serves all but the login, with `plan_locally`."""
+    """Serves the admin listener; `handler` serves all but the login, with `plan_locally`.
 
-    def __init__(
-        self, handler: Handler, logins: Logins, metrics: Metrics, limits: FrontLimits, new_id: Callable[[], str]
+    `bad_codes` are counted apart from keys, so that a loop with an old key keeps nobody from logging in.
+    """
+
+    def __init__(  # noqa: PLR0913 (the parts it is put together from)
+        self,
+        handler: Handler,
+        logins: Logins,
+        metrics: Metrics,
+        limits: FrontLimits,
+        new_id: Callable[[], str],
+        *,
+        bad_codes: BadKeys,
     ) -> None:
         self._handler = handler
         self._logins = logins
         self._metrics = metrics
         self._limits = limits
         self._new_id = new_id
+        self._bad_codes = bad_codes
         self._bodies = Budget(_BODIES)
 
     async def __call__(self, incoming: Incoming) -> None:
@@ -148,6 +161,8 @@ class Admin:
             refusal = stop.refusal
         except Rejection as rejection:
             refusal = rejection.refusal
+            if refusal.status == HTTPStatus.UNAUTHORIZED:
+                refusal = self._bad_codes.failed(incoming.address) or refusal
         except StoreUnavailable:
             refusal = _AWAY
         except ClientGone:
@@ -167,6 +182,8 @@ class Admin:
             case "GET":
                 return Reply(200, _PAGE, (*_PAGE_HEADERS, (b"x-request-id", call_id.encode())))
             case "POST":
+                if refusal := self._bad_codes.look(incoming.address):
+                    raise Stop(refusal)
                 with self._bodies.hold() as hold:
                     code = _code(await read_body(incoming, call, _BODY, hold))
                 return answers.answered(await self._session(code), call_id)

@@ -10,6 +10,7 @@ from gateway.j1ql import Limits
 from gateway.keys import CallLimits, Lifetimes, Project, Switches, quota_of, rate_of
 from gateway.policy import PolicyOptions
 from gateway.proxy import (
+    BadKeyOptions,
     Binding,
     DecisionOptions,
     IdentityOptions,
@@ -159,9 +160,16 @@ def listener(settings: Settings) -> ListenerOptions:
         linger_seconds=timeouts.client_linger,
         drain_seconds=timeouts.drain,
         connections=limits.connections,
+        connections_per_address=limits.connections_per_address,
+        trusted_proxies=settings.data.trusted_proxies,
         line_bytes=limits.head_line,
         head_lines=limits.head_lines,
     )
+
+
+def bad_keys(settings: Settings) -> BadKeyOptions:
+    limits = settings.limits
+    return BadKeyOptions(calls=limits.bad_keys, seconds=limits.bad_keys_seconds, addresses=limits.addresses)
 
 
 def ops(settings: Settings) -> OpsOptions:

@@ -23,6 +23,7 @@ from gateway.control.graphql_execution import DocumentLimits
 from gateway.control.rapid7 import openapi
 from gateway.metrics import Metrics
 from gateway.proxy import (
+    BadKeys,
     DecisionLog,
     Deps,
     Handler,
@@ -90,11 +91,12 @@ async def serving(
             new_id=lambda: world.randomness(16).hex(),
             documents={openapi.PLACE: openapi.document()},
             limiter=Limiter(options.limiter(settings), control.store.counters, now=world.now),
+            bad_keys=_bad_keys(settings, metrics),
         )
         registry = control.store.registry
         await opened.enter_async_context(chores(settings, registry, deps, world))
         health = _health(settings, control.store, metrics)
-        listeners = _Listeners(replace(options.listener(settings), shared=shared), opened)
+        listeners = _Listeners(replace(options.listener(settings), shared=shared), metrics, opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))
         admin = await listeners.open("admin", settings.admin, _admin(settings, deps, control))
         data = await listeners.open("data", settings.data, Handler(deps, options.proxy(settings)))
@@ -112,6 +114,10 @@ def _decision_log(settings: Settings, metrics: Metrics, opened: AsyncExitStack) 
         raise StartError(f"the decision log `{file}` cannot be opened: {fault.strerror}") from fault
 
 
+def _bad_keys(settings: Settings, metrics: Metrics) -> BadKeys:
+    return BadKeys(options.bad_keys(settings), refused=partial(metrics.refused_by_address, "bad_keys"))
+
+
 def _pages(settings: Settings, metrics: Metrics, world: World) -> Pages:
     seals = Seals(settings.secrets.seal.get_secret_value(), size=settings.limits.cursor, random=world.randomness)
     return Pages(seals, metrics, options.pages(settings))
@@ -121,7 +127,8 @@ def _admin(settings: Settings, deps: Deps, control: Control) -> Admin:
     proxy = options.proxy(settings)
     few = replace(proxy, buffered_bytes=proxy.buffered_bytes // 8)  # administrators send little; consumers come first
     handler = Handler(replace(deps, plan=plan_locally), few)
-    return Admin(handler, control.logins, deps.metrics, proxy.front, deps.new_id)
+    bad_codes = _bad_keys(settings, deps.metrics)
+    return Admin(handler, control.logins, deps.metrics, proxy.front, deps.new_id, bad_codes=bad_codes)
 
 
 def _health(settings: Settings, store: Store, metrics: Metrics) -> Health:
@@ -143,15 +150,18 @@ def _health(settings: Settings, store: Store, metrics: Metrics) -> Health:
 class _Listeners:
     """Opens listeners, with faults in the words of the settings."""
 
-    def __init__(self, options: ListenerOptions, opened: AsyncExitStack) -> None:
+    def __init__(self, options: ListenerOptions, metrics: Metrics, opened: AsyncExitStack) -> None:
         self._options = options
+        self._crowded = partial(metrics.refused_by_address, "connections")
         self._opened = opened
 
     async def open(
         self, name: str, where: DataListener | AdminListener | OpsListener, serve: Handler | Admin | Ops
     ) -> str:
         """The base URL of a listener that serves now."""
-        opening = listening(serve, serve.malformed, host=where.host, port=where.port, options=self._options)
+        opening = listening(
+            serve, serve.malformed, host=where.host, port=where.port, options=self._options, crowded=self._crowded
+        )
         try:
             listener = await self._opened.enter_async_context(opening)
         except OSError as fault:

@@ -78,12 +78,13 @@ class Logins:
 
     async def redeem(self, code: str) -> Issued:
         """A session for a login's user; the login is used up."""
+        if prefix_of(code) is not Prefix.LOGIN:  # before a change, for which others would wait
+            raise _no_login()
         now = self._mint.now()
         async with self._registry.change() as change:
-            known = prefix_of(code) is Prefix.LOGIN
-            identity = await change.use_login(digest(code), now=now) if known else None
+            identity = await change.use_login(digest(code), now=now)
             if identity is None:
-                raise Rejection(Reason.INVALID_KEY, "this login was used, has expired, or never was: ask for a new one")
+                raise _no_login()
             user = existing(await change.user(identity.user or ""), Reason.UNKNOWN_USER, "user")
             await change.change_user(replace(user, last_login_at=now))
             session = self._session(identity, now)
@@ -116,3 +117,7 @@ class Logins:
 
     def _event(self, identity: Identity, actor: str, event: str, subject: str) -> AuditEvent:
         return AuditEvent(self._mint.now(), actor, identity.organization, event, subject)
+
+
+def _no_login() -> Rejection:
+    return Rejection(Reason.INVALID_KEY, "this login was used, has expired, or never was: ask for a new one")

@@ -3,20 +3,28 @@
 from gateway.http1.credential import credential
 from gateway.http1.front import FrontLimits, Head, body_length, front, has_body
 from gateway.http1.message import Call, Headers, Reply, says_json
+from gateway.http1.origin import LOOPBACK, Address, Networks, counted, is_in, origin, peer_address
 from gateway.http1.refusal import STATUS, Reason, Refusal
 
 __all__ = [
+    "LOOPBACK",
     "STATUS",
+    "Address",
     "Call",
     "FrontLimits",
     "Head",
     "Headers",
+    "Networks",
     "Reason",
     "Refusal",
     "Reply",
     "body_length",
+    "counted",
     "credential",
     "front",
     "has_body",
+    "is_in",
+    "origin",
+    "peer_address",
     "says_json",
 ]

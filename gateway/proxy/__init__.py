@@ -1,5 +1,6 @@
 """The data plane: handler, upstream connections, streaming; and the ops listener."""
 
+from gateway.proxy.bad_keys import BadKeyOptions, BadKeys
 from gateway.proxy.context import Deps, Executed, ProxyOptions
 from gateway.proxy.decisions import DecisionLog, DecisionOptions
 from gateway.proxy.handler import Handler
@@ -7,14 +8,17 @@ from gateway.proxy.identity import Identities, IdentityOptions
 from gateway.proxy.jobs import Jobs
 from gateway.proxy.limiting import Limiter, LimitOptions
 from gateway.proxy.line import Binding
+from gateway.proxy.listener_options import ListenerOptions
 from gateway.proxy.ops import Health, Ops, OpsOptions
 from gateway.proxy.pages import PageOptions, Pages
 from gateway.proxy.seals import Seals
-from gateway.proxy.server import Listener, ListenerOptions, listening
+from gateway.proxy.server import Listener, listening
 from gateway.proxy.upstream import UpstreamOptions, Upstreams, reachable
 from gateway.proxy.uses import Uses, UseWriter
 
 __all__ = [
+    "BadKeyOptions",
+    "BadKeys",
     "Binding",
     "DecisionLog",
     "DecisionOptions",

@@ -11,6 +11,7 @@ from gateway.authz.outcome import Facts, GraphQLRequest, Plan
 from gateway.http1 import Call, FrontLimits, Headers, Reason, Refusal, Reply
 from gateway.keys import Principal
 from gateway.metrics import Metrics
+from gateway.proxy.bad_keys import BadKeys
 from gateway.proxy.body import Hold
 from gateway.proxy.decisions import DecisionLog
 from gateway.proxy.identity import Identities
@@ -95,6 +96,7 @@ class Deps:
     """JSON values by path, for anybody who gets them: no key is asked for."""
     uses: Uses = field(default_factory=Uses)
     limiter: Limiter = field(default_factory=Limiter)
+    bad_keys: BadKeys = field(default_factory=BadKeys)
 
 
 _UNBOUND = Refusal(Reason.UPSTREAM_UNREACHABLE, "no service is bound to this key's account")

@@ -50,7 +50,10 @@ async def _principal(context: Context, call: Call) -> Principal:
         raise Stop(secret)
     if not worth_looking_up(secret):
         raise Stop(_INVALID, "malformed")
-    match await context.deps.resolver.find(digest(secret)):
+    its = digest(secret)
+    if not context.deps.resolver.knows(its) and (refusal := context.deps.bad_keys.look(context.incoming.address)):
+        raise Stop(refusal, "not looked up")
+    match await context.deps.resolver.find(its):
         case Absent(why):
             raise Stop(_INVALID, why)
         case Unavailable(why):

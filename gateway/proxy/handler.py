@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 
 from gateway import answers
 from gateway.authz.outcome import counted
@@ -75,7 +76,7 @@ async def _serve(context: Context) -> None:
         else:
             await _carry_out_charged(context, await decide(context, call))
     except Stop as stop:
-        await _refuse(context, stop.refusal, stop.detail)
+        await _refuse(context, _failed(context, stop.refusal), stop.detail)
     except ClientGone:
         raise
     except Exception:  # noqa: BLE001 (whatever fails, the call ends here and the worker lives on)
@@ -92,6 +93,13 @@ async def _carry_out_charged(context: Context, decided: Decided) -> None:
         await carry_out(context, decided)
     finally:
         charge.leave()
+
+
+def _failed(context: Context, refusal: Refusal) -> Refusal:
+    """A key that does not work counts against the address that sent it, which may be told that it has sent enough."""
+    if refusal.status != HTTPStatus.UNAUTHORIZED:
+        return refusal
+    return context.deps.bad_keys.failed(context.incoming.address) or refusal
 
 
 async def _tell(context: Context, call: Call) -> None:

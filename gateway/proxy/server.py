@@ -14,6 +14,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
@@ -23,52 +24,36 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
-from gateway.http1 import Head, Headers, Reason, Refusal, Reply
+from gateway.http1 import (
+    Address,
+    Head,
+    Headers,
+    Reason,
+    Refusal,
+    Reply,
+    counted,
+    is_in,
+    origin,
+    peer_address,
+)
+from gateway.proxy.listener_options import ListenerOptions
+from gateway.proxy.places import CROWDED, Places
 from gateway.proxy.wire import ClientGone, Incoming, Stop
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ListenerOptions:
-    """Times are seconds, sizes bytes."""
-
-    head_seconds: float = 10.0
-    """For a head, from its first byte; a client sends it in one piece."""
-    body_seconds: float = 20.0
-    """For a body, beside what `body_rate` grants; only time spent waiting for the client counts."""
-    body_rate: int = 1024
-    """Bytes a second below which a body is too slow: slower links have died out, slower clients mean harm."""
-    send_seconds: float = 30.0
-    """Until the client takes the next piece of an answer."""
-    keepalive_seconds: float = 75.0
-    """How long an idle connection is kept: longer than proxies in front of us keep theirs, so that they close first."""
-    half_closed_seconds: float = 5.0
-    """How long a call goes on whose client sends no more: `nc` and its like still listen, all others have left."""
-    linger_seconds: float = 2.0
-    """How long the rest of a refused body is read and thrown away, so that the client gets to see the answer."""
-    drain_seconds: float = 10.0
-    """How long calls may go on after the listener was told to stop."""
-    connections: int = 512
-    """Open at once; together with the upstreams' they must fit the usual limit of 1,024 open files."""
-    line_bytes: int = 8190
-    """One line of a head, the request line included."""
-    head_lines: int = 128
-    """Lines of a head. The front check has tighter limits; these bound what the parser holds."""
-    shared: bool = False
-    """Whether other processes listen on the same address; the kernel shares out the connections."""
-
-
 Serve = Callable[[Incoming], Awaitable[None]]
 Malformed = Callable[[Refusal], Reply]
 """Our words for what is no call."""
+Crowded = Callable[[], None]
+"""Told of each connection that is refused because its address has too many."""
 
 _NO_CALL = Refusal(Reason.MALFORMED_REQUEST, "this is not a well-formed HTTP/1.1 request")
 _LONG_LINE = Refusal(Reason.MALFORMED_REQUEST, "a line of the request's head is too long")
 _SLOW_HEAD = Refusal(Reason.TOO_SLOW, "the request's head took too long to arrive")
 _SLOW_BODY = Refusal(Reason.TOO_SLOW, "the body came too slowly")
 _BROKEN_BODY = Refusal(Reason.MALFORMED_BODY, "the body broke off, or is not framed as its head says")
-_FULL = Refusal(Reason.OVERLOADED, "the gateway has as many connections as it may; try again in a moment")
 _INTERNAL = Refusal(Reason.INTERNAL, "the gateway failed to serve this call")
 
 _CLOSING = frozenset({400, 405, 408})
@@ -87,8 +72,14 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(
-    serve: Serve, malformed: Malformed, *, host: str, port: int, options: ListenerOptions | None = None
+async def listening(  # noqa: PLR0913 (what a listener is made of)
+    serve: Serve,
+    malformed: Malformed,
+    *,
+    host: str,
+    port: int,
+    options: ListenerOptions | None = None,
+    crowded: Crowded = lambda: None,
 ) -> AsyncIterator[Listener]:
     """Serves calls while the block runs; then lets those under way end, and closes every connection.
 
@@ -97,7 +88,7 @@ async def listening(
     if HttpRequestParser.__module__ != "aiohttp._http_parser":
         raise RuntimeError("aiohttp runs without its compiled parser: install a wheel of it, or a C compiler")
     options = options or ListenerOptions()
-    runner = web.ServerRunner(_Server(serve, malformed, options), shutdown_timeout=options.drain_seconds)
+    runner = web.ServerRunner(_Server(serve, malformed, options, crowded), shutdown_timeout=options.drain_seconds)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=1024, reuse_port=options.shared)
@@ -110,11 +101,12 @@ async def listening(
 class _Server(web.Server):
     """Makes connections with our limits."""
 
-    def __init__(self, serve: Serve, malformed: Malformed, options: ListenerOptions) -> None:
+    def __init__(self, serve: Serve, malformed: Malformed, options: ListenerOptions, crowded: Crowded) -> None:
         super().__init__(self._handle, request_factory=_Request, handler_cancellation=True)
         self.malformed = malformed
         self.options = options
-        self.open = 0
+        self.places = Places(options)
+        self.crowded = crowded
         self._serve = serve
 
     def __call__(self) -> RequestHandler:
@@ -124,7 +116,7 @@ class _Server(web.Server):
         connection = request.protocol
         assert isinstance(request, _Request)  # noqa: S101 (this server makes no others)
         assert isinstance(connection, _Connection)  # noqa: S101
-        exchange = _Exchange(request, self.options)
+        exchange = _Exchange(request, connection.peer, self.options)
         connection.serving(exchange)
         try:
             await self._serve(exchange)
@@ -168,6 +160,8 @@ class _Connection(RequestHandler):
         )
         self._server = server
         self._counted = False
+        self._address: str | None = None
+        self.peer: Address | None = None
         self._exchange: _Exchange | None = None
         self._served = 0
         self._half_closed = False
@@ -176,17 +170,22 @@ class _Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         server = self._server
-        if server.open >= server.options.connections:
-            self._say(cast(asyncio.Transport, transport), _FULL)  # uvloop's is none by inheritance
+        self.peer = _peer(transport)
+        if self.peer is not None and not is_in(self.peer, server.options.trusted_proxies):
+            self._address = counted(self.peer)
+        if refusal := server.places.refused(self._address):
+            if refusal is CROWDED:
+                server.crowded()
+            self._say(cast(asyncio.Transport, transport), refusal)  # uvloop's is none by inheritance
             return
-        server.open += 1
+        server.places.take(self._address)
         self._counted = True
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
             self._counted = False
-            self._server.open -= 1
+            self._server.places.give_back(self._address)
         self._stop_waiting()
         if self._end:
             self._end.cancel()
@@ -272,6 +271,12 @@ class _Connection(RequestHandler):
         return response
 
 
+def _peer(transport: asyncio.BaseTransport) -> Address | None:
+    """None for one that has left already, and for a socket without addresses."""
+    name = transport.get_extra_info("peername")
+    return peer_address(name[0]) if isinstance(name, tuple) else None
+
+
 def _response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=_header_map(reply.headers))
 
@@ -285,17 +290,23 @@ def _header_map(headers: Headers) -> CIMultiDict[str]:
 class _Exchange:
     """See `wire.Incoming`."""
 
-    def __init__(self, request: _Request, options: ListenerOptions) -> None:
+    def __init__(self, request: _Request, peer: Address | None, options: ListenerOptions) -> None:
         version = request.wire_version
         target = request.raw_path.encode("utf-8", "surrogateescape")
         self.head = Head(request.method, target, version, request.raw_headers)
         self.response: web.StreamResponse | None = None
         self._request = request
+        self._peer = peer
         self._options = options
         self._waited = 0.0
         self._received = 0
         self._last = False
         self._to_be_asked = version == (1, 1) and any(name.lower() == b"expect" for name, _ in self.head.headers)
+
+    @cached_property
+    def address(self) -> str | None:
+        found = origin(self._peer, self.head.headers, self._options.trusted_proxies)
+        return None if found is None else counted(found)
 
     @property
     def begun(self) -> bool:

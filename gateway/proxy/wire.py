@@ -49,6 +49,11 @@ class Incoming(Source, Protocol):
     def head(self) -> Head: ...
 
     @property
+    def address(self) -> str | None:
+        """The address that the call is counted by, see `http1.counted`; None where it cannot be told."""
+        ...
+
+    @property
     def begun(self) -> bool:
         """Whether any part of an answer was given."""
         ...

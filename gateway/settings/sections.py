@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway import keys
 from gateway.authz import CAPABILITIES, Mode
+from gateway.http1 import LOOPBACK
 from gateway.keys import Predefined, check_role, quota_of, rate_of
 from gateway.redis_address import redis_address
 
@@ -28,6 +30,7 @@ PREFIX = "GATEWAY_"
 # --- kinds of values ----------------------------------------------------------------------------------------------
 
 _FILE = "_file"
+_MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 class _SecretFile:
@@ -73,6 +76,16 @@ def _capability(value: str) -> str:
     return value
 
 
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        network = ip_network(str(value))
+    except ValueError:
+        raise ValueError("must be a network such as 10.0.0.0/8 or 2001:db8::/32, without bits beside it") from None
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        raise ValueError("must be written as IPv4")
+    return network
+
+
 def _redis_url(value: SecretStr | None) -> SecretStr | None:
     if value:
         redis_address(value.get_secret_value())  # its faults quote nothing
@@ -112,6 +125,9 @@ SigningSecret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_le
 RedisURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_redis_url)]
 DatabaseURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_database_url)]
 Capabilities = Annotated[tuple[Annotated[str, AfterValidator(_capability)], ...], BeforeValidator(_words)]
+Proxies = Annotated[
+    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...], BeforeValidator(_words)
+]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -153,6 +169,8 @@ class DataListener(Section):
     """Address to listen on; loopback unless told otherwise, because TLS ends in front of the gateway."""
     port: Port = 8080
     """Port; 0 takes a free one."""
+    trusted_proxies: Proxies = LOOPBACK
+    """Networks whose proxies tell the client's address in `X-Forwarded-For`, on all listeners, and have no limit."""
 
 
 class AdminListener(Section):
@@ -312,6 +330,14 @@ class Limits(Section):
     """Lines that the parser takes before a head is refused unread."""
     connections: Count = 512
     """Connections of clients to one listener, open at once."""
+    connections_per_address: Count = 128
+    """Of these from one address (IPv6: one /64); less than `limits.connections`, so that nobody takes them all."""
+    bad_keys: Annotated[int, Field(ge=0)] = 60
+    """Calls of one address that are answered 401; from then on keys nobody knows get 429, unseen. 0 is no limit."""
+    bad_keys_seconds: Seconds = 60.0
+    """Seconds in which an address may send as many again."""
+    addresses: Count = 10_000
+    """Addresses whose bad keys are remembered, about 200 bytes each."""
     body_rate: Count = 1024
     """Bytes a second below which a body is too slow."""
     upload: Count = 64 * 1024 * 1024
@@ -360,6 +386,12 @@ class Limits(Section):
     """One header of an upstream's answer."""
     jobs: Count = 10_000
     """Synchronization jobs whose integration instance is remembered, about 200 bytes each."""
+
+    @model_validator(mode="after")
+    def _no_address_takes_all_connections(self) -> Self:
+        if self.connections_per_address >= self.connections:
+            raise ValueError("`connections_per_address` must be less than `connections`")
+        return self
 
 
 class Timeouts(Section):

@@ -53,6 +53,13 @@ class Resolver(Protocol):
         """Never raises: every outage is `Unavailable`. A change that was committed before the call began is seen."""
         ...
 
+    def knows(self, digest: Digest) -> bool:
+        """Whether this process has held the key of a digest lately, told without asking anybody.
+
+        It says nothing about what the key may do now, nor whether it lives: that is what `find` is asked.
+        """
+        ...
+
 
 Level = Literal["memory", "redis", "sql"]
 Outcome = Literal["found", "absent", "miss", "stale", "unavailable"]

@@ -58,7 +58,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -121,6 +122,8 @@ class LayeredResolver:
         self._present: LRUCache[Digest, _Held[Principal]] = LRUCache(options.memory_keys)
         self._absent: TTLCache[Digest, _Held[Absent]] = TTLCache(options.absent_keys, options.absent_seconds, timer)
         self._epochs: dict[str, int] = {}  # of the organizations that have changed since all was dropped
+        self._dropped: OrderedDict[Digest, None] = OrderedDict()  # were present, and may be again; the oldest first
+        self._room = options.memory_keys
 
     async def find(self, digest: Digest) -> Found:
         """See `Resolver`. A call that is cancelled leaves the look-up to the others who wait for it."""
@@ -136,6 +139,10 @@ class LayeredResolver:
             return absent.answer
         self._observer.looked_up("memory", "miss")
         return await asyncio.shield(self._flight(digest))
+
+    def knows(self, digest: Digest) -> bool:
+        """See `Resolver`. Keys that a change has dropped count: whoever holds one is no stranger."""
+        return digest in self._present or digest in self._dropped
 
     async def health(self) -> dict[str, str]:
         """`ok`, `off`, or what is wrong with `sql` and with `redis`; asks both, within their time limits."""
@@ -161,17 +168,24 @@ class LayeredResolver:
     def _forget(self, changes: Sequence[Changed]) -> None:
         for seq, digest, organization in changes:
             if digest is not None:
-                self._present.pop(digest, None)
+                if self._present.pop(digest, None):
+                    self._drop((digest,))
                 self._absent.pop(digest, None)
                 if digest in self._flights:
                     self._overtaken.add(digest)
             elif organization is not None:
                 self._epochs[organization] = seq
             else:
+                self._drop(self._present)
                 self._present.clear()
                 self._absent.clear()
                 self._epochs.clear()
                 self._overtaken.update(self._flights)
+
+    def _drop(self, digests: Iterable[Digest]) -> None:
+        self._dropped.update(dict.fromkeys(digests))
+        while len(self._dropped) > self._room:
+            self._dropped.popitem(last=False)
 
     async def _holds(self, record: Record) -> bool:
         """Rule 2, to be asked last: from here to keeping the record and to the answer there is no `await`."""
@@ -237,8 +251,10 @@ class LayeredResolver:
         raise StoreUnavailable(f"the key changed {_ROUNDS} times while it was read")
 
     def _keep(self, record: Record, level: Level) -> Found:
+        self._dropped.pop(record.digest, None)
         if record.key is None:
             absent = Absent(record.why)
+            self._present.pop(record.digest, None)  # one that its organization's epoch has overtaken
             self._absent[record.digest] = _Held(absent, record.organization, record.at.seq)
             self._observer.looked_up(level, "absent")
             return absent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gateway.authz import CAPABILITIES, Mode, Rules
 from gateway.control import LoginOptions, TokenOptions
 from gateway.keys import CallLimits, Quota, Rate
 from gateway.proxy import (
+    BadKeyOptions,
     DecisionOptions,
     IdentityOptions,
     LimitOptions,
@@ -34,6 +36,7 @@ PARTS = {
     options.limiter: LimitOptions(),
     options.pages: PageOptions(),
     options.listener: ListenerOptions(),
+    options.bad_keys: BadKeyOptions(),
     options.ops: OpsOptions(),
     options.upstreams: UpstreamOptions(),
     options.identities: IdentityOptions(SECRETS["identity"]),
@@ -45,9 +48,16 @@ NOT_SETTINGS = {
     "TokenOptions.projects",  # no knob: sections of their own, see below
     "IdentityOptions.secret",  # has no default to be compared with
 }
-SECTIONS = ("store", "keys", "graph", "limits", "timeouts", "identity", "decision_log")
+SECTIONS = ("data", "store", "keys", "graph", "limits", "timeouts", "identity", "decision_log")
 VALUES = {"rate": "1/1", "quota": "1/day", "concurrent": 1}
-READ_ELSEWHERE = {"limits.control_tokens", "limits.cursor", "limits.jobs", "keys.last_used_seconds"}
+READ_ELSEWHERE = {
+    "data.host",
+    "data.port",
+    "limits.control_tokens",
+    "limits.cursor",
+    "limits.jobs",
+    "keys.last_used_seconds",
+}
 """By `serving` itself: no options value stands around one number."""
 
 
@@ -71,6 +81,8 @@ def other(name: str, value: object) -> object:
             return Mode.INDUCED
         case ():
             return (CAPABILITIES[0],)
+        case (IPv4Network(), *_):
+            return ("192.0.2.0/24",)
         case int() | float():
             return value + 1
         case str():

@@ -150,6 +150,7 @@ def test_a_worker_that_dies_is_replaced_and_its_counts_stay(supervisor, key):
     before, counted = supervisor.workers(), supervisor.metric("gateway_requests_total")
     for _ in range(20):
         supervisor.ask("/whoami", key=key.secret)
+    supervisor.until(lambda: supervisor.metric("gateway_requests_total") == counted + 20)  # answered, then counted
     os.kill(min(before), signal.SIGKILL)
     supervisor.until(lambda: len(supervisor.workers() - {min(before)}) == 2)
     supervisor.until(lambda: supervisor.metric("gateway_workers") == 2)

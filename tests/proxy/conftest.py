@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from gateway.keys import RANDOM_BYTES, Digest, Identity, Kind, Prefix, Principal
 from gateway.metrics import Metrics
 from gateway.policy import Policy, parse
 from gateway.proxy import (
+    BadKeyOptions,
+    BadKeys,
     Binding,
     DecisionLog,
     DecisionOptions,
@@ -233,10 +236,16 @@ class Table:
     def __init__(self) -> None:
         self.found: dict[Digest, Found] = {digest(secret_of(name)): principal_of(name) for name in POLICIES}
         self.lookups: list[Digest] = []
+        self.known: set[Digest] = set()
 
     async def find(self, wanted: Digest) -> Found:
         self.lookups.append(wanted)
-        return self.found.get(wanted, Absent("unknown"))
+        found = self.found.get(wanted, Absent("unknown"))
+        (self.known.add if isinstance(found, Principal) else self.known.discard)(wanted)
+        return found
+
+    def knows(self, wanted: Digest) -> bool:
+        return wanted in self.known
 
 
 # --- the gateway --------------------------------------------------------------------------------------------------
@@ -291,12 +300,13 @@ class Gateway:
 
     until = staticmethod(until)
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port)
+    async def connect(self, address: str = "127.0.0.1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """From one of the addresses of the loopback."""
+        return await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
 
-    async def send(self, data: bytes) -> Answer:
+    async def send(self, data: bytes, address: str = "127.0.0.1") -> Answer:
         """Sends bytes and reads until the gateway closes the connection."""
-        reader, writer = await self.connect()
+        reader, writer = await self.connect(address)
         writer.write(data)
         return await self.rest(reader, writer)
 
@@ -362,6 +372,7 @@ class Setup:
     upstreams: UpstreamOptions = field(default_factory=UpstreamOptions)
     pages: PageOptions = field(default_factory=PageOptions)
     decisions: dict[str, Any] = field(default_factory=dict)
+    bad_keys: BadKeyOptions = field(default_factory=BadKeyOptions)
 
 
 @pytest.fixture
@@ -401,10 +412,12 @@ async def running(setup: Setup, upstream: Upstream, path: Any) -> AsyncIterator[
             log=log,
             now=lambda: NOW,
             new_id=lambda: next(ids),
+            bad_keys=BadKeys(setup.bad_keys, refused=partial(metrics.refused_by_address, "bad_keys")),
         )
+        crowded = partial(metrics.refused_by_address, "connections")
         handler = Handler(replace(deps, **setup.changes), setup.proxy)
         listener = await stack.enter_async_context(
-            listening(handler, handler.malformed, host="127.0.0.1", port=0, options=setup.listener)
+            listening(handler, handler.malformed, host="127.0.0.1", port=0, options=setup.listener, crowded=crowded)
         )
         yield Gateway(listener.port, upstream, metrics, resolver, log, bindings, executed)
 
