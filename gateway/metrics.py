@@ -133,6 +133,24 @@ class Metrics:
         self._uses_lost = Counter(
             "gateway_key_uses_lost", "Uses of keys that there was no room to remember.", registry=registry
         )
+        self._revocation_lag = Histogram(
+            "gateway_revocation_lag_seconds",
+            "From the beginning of a canary's revocation until no gateway accepts it any more, as acknowledged.",
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._canaries = Counter(
+            "gateway_revocation_canaries",
+            "Canaries by how they ended; `late`, one that was found after its revocation, is an incident.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._acknowledged = Histogram(
+            "gateway_change_acknowledged_seconds",
+            "From the commit of a change of what keys may do until it was acknowledged; canaries are among them.",
+            buckets=BUCKETS,
+            registry=registry,
+        )
         self._expiring = Gauge(
             "gateway_keys_expiring",
             "Live keys that end within so many days, as counted last; there may be more than the highest count.",
@@ -212,6 +230,20 @@ class Metrics:
     def keys_expiring(self, days: int, count: int) -> None:
         """Live keys that end within so many days were counted; `days` is a setting, so there is one label."""
         self._expiring.labels(str(days)).set(count)
+
+    # --- revocations
+
+    def revocation_acknowledged(self, seconds: float) -> None:
+        """A canary's revocation is over, so many seconds after it began."""
+        self._revocation_lag.observe(seconds)
+
+    def canary_ended(self, outcome: Literal["kept", "late", "failed"]) -> None:
+        """A canary was refused after its revocation, or was not, or nobody could tell."""
+        self._canaries.labels(outcome).inc()
+
+    def change_acknowledged(self, seconds: float) -> None:
+        """See `stores.Observer`."""
+        self._acknowledged.observe(seconds)
 
     # --- stores, upstreams, log
 

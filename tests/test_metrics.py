@@ -65,6 +65,8 @@ def test_it_observes_the_stores():
             observer.looked_up(level, outcome)
     for fault in get_args(base.RedisFault):
         observer.redis_failed(fault)
+    observer.change_acknowledged(0.02)
+    assert total(metrics, "gateway_change_acknowledged_seconds_count") == 1
     assert total(metrics, "gateway_key_lookups_total") == len(get_args(base.Level)) * len(get_args(base.Outcome))
     assert total(metrics, "gateway_redis_faults_total") == len(get_args(base.RedisFault))
 
@@ -79,6 +81,8 @@ def test_it_observes_the_stores():
         (lambda metrics: metrics.store_checked("sql", up=True), "gateway_store_up", 1),
         (lambda metrics: metrics.store_checked("sql", up=False), "gateway_store_up", 0),
         (lambda metrics: metrics.upstream_checked("j1ql", up=True), "gateway_upstream_up", 1),
+        (lambda metrics: metrics.canary_ended("late"), "gateway_revocation_canaries_total", 1),
+        (lambda metrics: metrics.revocation_acknowledged(0.02), "gateway_revocation_lag_seconds_count", 1),
         (lambda _: None, "gateway_build_info", 1),
     ],
 )

@@ -1,4 +1,5 @@
-"""What a gateway does beside its calls, now and then: writing last uses of keys down, counting keys that end soon.
+"""What a gateway does beside its calls, now and then: writing last uses of keys down, counting keys that end soon,
+measuring how long a revocation takes.
 
 No call waits for any of it, and none fails because of it: what fails is told in the log and tried again.
 """
@@ -12,13 +13,14 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Protocol
 
+from gateway.app.canary import Canary
 from gateway.app.control import World
 from gateway.keys import DAY
 from gateway.metrics import Metrics
 from gateway.proxy import Deps, UseWriter
 from gateway.proxy.shares import IDLE
 from gateway.settings import Settings
-from gateway.stores import StoreUnavailable
+from gateway.stores import Store, StoreUnavailable
 from gateway.stores.base import Registry
 
 _log = logging.getLogger(__name__)
@@ -31,20 +33,22 @@ COUNTING_SECONDS = 300.0
 
 
 class Every(Protocol):
-    """Begins to do something every so many seconds."""
+    """Begins to do something every so many seconds, the first time after as many, or after `first`."""
 
-    def __call__(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None: ...
+    def __call__(self, seconds: float, work: Callable[[], Awaitable[None]], *, first: float | None = None) -> None: ...
 
 
 @asynccontextmanager
-async def chores(settings: Settings, registry: Registry, deps: Deps, world: World) -> AsyncIterator[None]:
+async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> AsyncIterator[None]:
     """Done while the block runs; what was noted until its end is written down then."""
-    writer = UseWriter(deps.uses, registry.note_uses, deps.metrics, world.now)
-    count = partial(_count_expiring, registry, settings.keys.warn_days, deps.metrics, world)
+    writer = UseWriter(deps.uses, store.registry.note_uses, deps.metrics, world.now)
+    count = partial(_count_expiring, store.registry, settings.keys.warn_days, deps.metrics, world)
+    canary, each = Canary(store, deps.metrics, world), settings.store.canary_seconds
     try:
         async with _beside() as every:
             every(settings.keys.last_used_seconds, writer.round)
-            every(COUNTING_SECONDS, count, at_once=True)
+            every(COUNTING_SECONDS, count, first=0)
+            every(each, canary.round, first=canary.phase(each))
             every(IDLE, deps.limiter.tidy)
             yield
     finally:
@@ -74,8 +78,9 @@ async def _beside() -> AsyncIterator[Every]:
     over = asyncio.Event()
     tasks: set[asyncio.Task[None]] = set()
 
-    def every(seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
-        tasks.add(asyncio.get_running_loop().create_task(_repeat(seconds, work, over, at_once=at_once)))
+    def every(seconds: float, work: Callable[[], Awaitable[None]], *, first: float | None = None) -> None:
+        pause = seconds if first is None else first
+        tasks.add(asyncio.get_running_loop().create_task(_repeat(seconds, work, over, pause)))
 
     try:
         yield every
@@ -87,12 +92,11 @@ async def _beside() -> AsyncIterator[Every]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _repeat(seconds: float, work: Callable[[], Awaitable[None]], over: asyncio.Event, *, at_once: bool) -> None:
-    if at_once:
-        await _guarded(work)
+async def _repeat(seconds: float, work: Callable[[], Awaitable[None]], over: asyncio.Event, pause: float) -> None:
     while not over.is_set():
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(pause):
                 await over.wait()
         if not over.is_set():
             await _guarded(work)
+        pause = seconds

@@ -93,8 +93,7 @@ async def serving(
             limiter=Limiter(options.limiter(settings), control.store.counters, now=world.now),
             bad_keys=_bad_keys(settings, metrics),
         )
-        registry = control.store.registry
-        await opened.enter_async_context(chores(settings, registry, deps, world))
+        await opened.enter_async_context(chores(settings, control.store, deps, world))
         health = _health(settings, control.store, metrics)
         listeners = _Listeners(replace(options.listener(settings), shared=shared), metrics, opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))

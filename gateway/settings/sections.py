@@ -219,8 +219,8 @@ class Store(Section):
     """Seconds that a call waits for its key at most, whatever is away; then it is answered 503."""
     lookups: Count = 32
     """Look-ups under way at once, and so connections to Redis."""
-    lease: Seconds = 2.0
-    """Seconds that a gateway trusts what it knows without hearing from PostgreSQL; changes wait so for a lost one."""
+    lease: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
+    """Seconds that a gateway trusts what it knows without hearing from PostgreSQL; 0 asks it at every call."""
     memory_keys: Count = 10_000
     """Keys held in this process, about 2 KB each; the least recently used goes first."""
     absent_keys: Count = 10_000
@@ -235,6 +235,8 @@ class Store(Section):
     """Seconds after a failure until Redis is tried again."""
     redis_ttl: Count = 300
     """Seconds that Redis keeps an entry; a revocation takes effect at once all the same."""
+    canary_seconds: Seconds = 60.0
+    """Seconds between two revocations of a key of its own by which each process measures how long one takes."""
 
 
 class Keys(Section):

@@ -103,6 +103,8 @@ class _Nobody:
 
     def redis_failed(self, fault: RedisFault) -> None: ...
 
+    def change_acknowledged(self, seconds: float) -> None: ...
+
 
 @asynccontextmanager
 async def open_store(
@@ -120,7 +122,7 @@ async def open_store(
     observer = observer or _Nobody()
     async with AsyncExitStack() as opened:  # closes in reverse, one failure does not keep the others open
         journal, database = await _open_database(options, opened)
-        registry = SqlRegistry(database, options)
+        registry = SqlRegistry(database, options, observer)
         opened.push_async_callback(registry.close)
         redis = None
         alone = ProcessCounters(timer)
@@ -146,6 +148,11 @@ async def open_store(
 async def _open_database(options: StoreOptions, opened: AsyncExitStack) -> tuple[History, Database]:
     if options.url is not None:
         journal = await PostgresJournal.open(options)
+        database = postgres.database(options)
+        database = replace(database, followers=LeasedFollowers(database.reading))
+        if options.lease == 0:
+            opened.push_async_callback(journal.close)
+            return journal, database
         pool = postgres.engine(options, connections=2, ping=False)  # one to renew the lease, one to be woken by
         follower = LeasedJournal(
             journal,
@@ -153,8 +160,7 @@ async def _open_database(options: StoreOptions, opened: AsyncExitStack) -> tuple
             lease=options.lease,
         )
         opened.push_async_callback(follower.close)
-        database = postgres.database(options)
-        return follower, replace(database, followers=LeasedFollowers(database.reading))
+        return follower, database
     file = DatabaseFile(options.path)
     local = Journal(file, options)
     opened.callback(local.close)

@@ -82,6 +82,10 @@ class Observer(Protocol):
         """Redis did not help; SQL answered instead."""
         ...
 
+    def change_acknowledged(self, seconds: float) -> None:
+        """A change of what keys may do is over, so many seconds after all of it was written and began to commit."""
+        ...
+
 
 class StoreError(Exception):
     """The store cannot be opened or made; the message says what to do about it."""
@@ -173,8 +177,8 @@ class KeyUse:
 class KeyQuery:
     """Which keys: of each kind those of the identities in any of its extents, oldest first, then by id.
 
-    Login sessions are never among them. `after` is (created_at, id) of the last key of the page before; `revoked` is
-    whether revoked keys are wanted too, `memberless` that only those are whose identity is in no project.
+    Login sessions and canaries are never among them. `after` is (created_at, id) of the last key of the page before;
+    `revoked` is whether revoked keys are wanted too, `memberless` that only those are whose identity is in no project.
     """
 
     extents: Mapping[Kind, Sequence[Extent]]
@@ -332,6 +336,17 @@ class Change(Protocol):
         """How much a live key may call; raises its version."""
         ...
 
+    # --- canaries: keys that can do nothing, by which gateways measure how long a revocation takes
+
+    async def add_canary(self, digest: Digest, *, at: int) -> str:
+        """A key that is in no listing and no count; its id, which has a colon, so that no face takes it for one."""
+        ...
+
+    async def remove_canaries(self, *, before: int, at: int) -> None:
+        """Removes every row about canaries that were revoked before a time, and revokes now, `at`, those that were made
+        before it and are live: whoever made them did not live to see their end."""
+        ...
+
     # --- logins and the audit trail
 
     async def add_login(self, digest: Digest, identity: str, *, expires_at: int) -> None:
@@ -371,7 +386,8 @@ class Registry(Protocol):
         ...
 
     async def count_expiring(self, now: int, until: int) -> int:
-        """Live keys, sessions apart, that end after `now` and not after `until`; counting stops at some thousands."""
+        """Live keys, sessions and canaries apart, that end after `now` and not after `until`; counting stops at some
+        thousands."""
         ...
 
     async def organizations(self) -> tuple[Organization, ...]:

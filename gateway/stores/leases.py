@@ -54,9 +54,8 @@ import asyncio
 import logging
 import math
 import secrets
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +63,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.base import StoreUnavailable
+from gateway.stores.clock import boot_clock
 from gateway.stores.faults import faults_named
 from gateway.stores.journal import Forget, Record
 from gateway.stores.postgres import LOCK
@@ -107,14 +107,6 @@ _BEHIND = text(
 )
 _REMOVE = text("DELETE FROM followers WHERE id = :id AND renewals = :renewals")
 
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Where the first is missing, on macOS, the second counts sleep."""
-
-
-def boot_clock() -> float:
-    """Seconds that have passed on this machine, those included that it slept."""
-    return time.clock_gettime(_CLOCK)
-
 
 class LeasedJournal:
     """The history in PostgreSQL, asked at renewals alone while the lease holds; see `History`. Close it.
@@ -137,6 +129,7 @@ class LeasedJournal:
         """The name of our row, which no other row ever had."""
         self._clock = clock
         self._trusted_until = clock()
+        self._failing = False
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -168,20 +161,36 @@ class LeasedJournal:
         while True:
             try:
                 said_all = await self._renew(forget)
+                self._note(None)
             except StoreUnavailable as away:
-                _log.debug("the lease was not renewed: %s", away)
+                self._note(away)
                 said_all = True
             except Exception:  # noqa: BLE001 (a fault of ours must not end the renewals: every call would ask)
                 _log.exception("renewing the lease failed")
                 said_all = True
             if said_all:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(max(_SHORTEST, self._lease * _RENEWED)):
+                    async with asyncio.timeout(self._pause):
                         await self._woken.wait()
             if self._woken.is_set():
                 self._woken.clear()
                 with suppress(StoreUnavailable):  # the renewal tells
                     await self._journal.catch_up(forget)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds to the next renewal: after a failure no more than to the next connection, however long the lease is,
+        since a change that is made meanwhile waits for it."""
+        pause = max(_SHORTEST, self._lease * _RENEWED)
+        return min(pause, _RECONNECT) if self._failing else pause
+
+    def _note(self, fault: StoreUnavailable | None) -> None:
+        """Logs when renewals begin to fail and when they succeed again, not each of them."""
+        if fault is not None and not self._failing:
+            _log.warning("the lease is not renewed, so that every call must ask the database: %s", fault)
+        if fault is None and self._failing:
+            _log.warning("the lease is renewed again")
+        self._failing = fault is not None
 
     async def _renew(self, forget: Forget) -> bool:
         """Steps 1 to 3; whether the row says all that was read."""
@@ -207,16 +216,26 @@ class LeasedJournal:
             lost = asyncio.Event()
             try:
                 with faults_named():
-                    async with self._pool.connect() as connection:
-                        raw = (await connection.get_raw_connection()).driver_connection
-                        assert raw is not None  # noqa: S101 (a connection that is open has one)
-                        raw.add_termination_listener(lambda *_, lost=lost: lost.set())
-                        await raw.add_listener(CHANNEL, lambda *_: self._woken.set())
+                    async with self._listening(lost):
                         self._woken.set()  # for what was said before we listened
                         await lost.wait()
             except StoreUnavailable as away:
                 _log.debug("nobody can wake the follower: %s", away)
             await asyncio.sleep(_RECONNECT)
+
+    @asynccontextmanager
+    async def _listening(self, lost: asyncio.Event) -> AsyncIterator[None]:
+        """On a connection whose end sets `lost`. It is thrown away then: the pool does not see that it is dead, since
+        nothing was asked over it, and would give it out again and again."""
+        async with self._pool.connect() as connection:
+            try:
+                raw = (await connection.get_raw_connection()).driver_connection
+                assert raw is not None  # noqa: S101 (a connection that is open has one)
+                raw.add_termination_listener(lambda *_: lost.set())
+                await raw.add_listener(CHANNEL, lambda *_: self._woken.set())
+                yield
+            finally:
+                await connection.invalidate()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
-    """Where the keys are, and the limits of looking them up. Raises ValueError for a limit that is not positive."""
+    """Where the keys are, and the limits of looking them up. Raises ValueError for one that is not positive; only
+    `lease` may be 0."""
 
     path: Path
     """The SQLite file, made by `gateway init`; with `url` it is not used."""
@@ -46,7 +47,8 @@ class StoreOptions:
 
     lease: float = 2.0
     """For how long a gateway may trust what it remembers without hearing from PostgreSQL. A revocation waits so long at
-    most for a gateway that is stopped or cut off; known keys are served so long at most while the server is away."""
+    most for a gateway that is stopped or cut off; known keys are served so long at most while the server is away. With
+    0 every call asks the server, and while that is away no key is served."""
 
     redis_url: str | None = field(default=None, repr=False)
     """Address with its credentials, of a form of `redis_address`; None leaves the level out."""
@@ -63,7 +65,9 @@ class StoreOptions:
     def __post_init__(self) -> None:
         for option in fields(self):
             value = getattr(self, option.name)
-            if isinstance(value, int | float) and value <= 0:
+            if option.name != "lease" and isinstance(value, int | float) and value <= 0:
                 raise ValueError(f"`{option.name}` must be more than 0, not {value}")
+        if self.lease < 0:
+            raise ValueError(f"`lease` must not be less than 0, not {self.lease}")
         if self.sql_connections == 1:
             raise ValueError("`sql_connections` must be at least 2: a change under way holds one")

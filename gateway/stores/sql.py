@@ -25,12 +25,14 @@ from gateway.stores.base import (
     KeyQuery,
     KeyUse,
     Member,
+    Observer,
     Organization,
     StoreUnavailable,
     User,
     UserStatus,
 )
 from gateway.stores.chain import Check, Head, Verdict
+from gateway.stores.clock import boot_clock
 from gateway.stores.faults import faults_named
 from gateway.stores.journal import Record
 from gateway.stores.options import StoreOptions
@@ -100,8 +102,9 @@ class Database:
 class SqlRegistry:
     """The registry over a database, and the lowest level of the resolver. Close it."""
 
-    def __init__(self, database: Database, options: StoreOptions) -> None:
+    def __init__(self, database: Database, options: StoreOptions, observer: Observer) -> None:
         self._database = database
+        self._observer = observer
         self._wait = options.sql_wait
         self._changing = asyncio.Lock()
 
@@ -252,6 +255,7 @@ class SqlRegistry:
                     await connection.exec_driver_sql(self._database.begin_change)
                 change = SqlChange(connection)
                 yield change
+                since = boot_clock()
                 with faults_named():
                     if followers is not None:
                         announced = await followers.announce(connection, is_told=change.is_told)
@@ -259,6 +263,8 @@ class SqlRegistry:
             self._database.check()  # else it was written into a file that nobody reads
         if followers is not None:  # also when nothing was changed: what it saw may not be confirmed yet
             await followers.confirmed(announced)
+        if change.is_told:
+            self._observer.change_acknowledged(boot_clock() - since)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:

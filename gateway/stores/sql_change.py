@@ -24,6 +24,7 @@ from gateway.keys import (
     GroupRights,
     Identity,
     Key,
+    Kind,
     Membership,
     Role,
     limits_text,
@@ -41,6 +42,7 @@ from gateway.stores.base import (
 from gateway.stores.chain import followed
 from gateway.stores.faults import faults_named
 from gateway.stores.tables import (
+    CANARY,
     audit_chains,
     audit_events,
     changes,
@@ -263,6 +265,30 @@ class SqlChange:
                 await self._write(insert(key_uses), {"key_id": key_id} | values)
             else:
                 await self._write(update(key_uses).where(key_uses.c.key_id == key_id).values(values))
+
+    # --- canaries
+
+    async def add_canary(self, digest: Digest, *, at: int) -> str:
+        """See `Change`. All canaries are of one identity, which is in no organization and has no rights."""
+        identity = Identity(f"canary:{CANARY}", Kind.GLOBAL, "")
+        if await self.identity(identity.id) is None:
+            await self.add_identity(identity)
+        key = Key(f"canary:{digest[:32]}", identity, CANARY, None, None, "", at, None, None, None)
+        await self._write(insert(keys), rows.key_row(key, digest) | {"kind": CANARY})
+        await self._changed(digest, key.version)
+        return key.id
+
+    async def remove_canaries(self, *, before: int, at: int) -> None:
+        """See `Change`. The newest change stays, whatever it is about: gateways stand there."""
+        old = (keys.c.kind == CANARY) & (keys.c.created_at < before)
+        for key in await self._read(select(keys.c.id).where(old, keys.c.revoked_at.is_(None))):
+            await self.revoke_key(key.id, at=at, by=key.id)
+        over = old & (keys.c.revoked_at < before)
+        about = changes.c.digest.in_(select(keys.c.digest).where(over))
+        newest = select(func.max(changes.c.seq)).scalar_subquery()
+        await self._write(delete(changes).where(about, changes.c.seq < newest))
+        await self._write(delete(key_uses).where(key_uses.c.key_id.in_(select(keys.c.id).where(over))))
+        await self._write(delete(keys).where(over))
 
     # --- logins and the audit trail
 

@@ -8,6 +8,11 @@ resolves to writes a row in the very same transaction: with the digest, or with 
 be concerned; both NULL means everything. `nonce` is random: two histories that have the same numbers, of a database and
 of its restored backup for instance, are still told apart.
 
+Canaries are the exception to both: keys that can do nothing, by which gateways measure how long a revocation takes (see
+`Change.add_canary`). Their `kind` in `keys` is CANARY, which no listing selects. Their rows of both tables are removed
+an hour after they were revoked. A gateway that should still stand at such a change finds it gone and forgets all it
+knew, and what it read there counts as stale.
+
 `audit_events` are chained by hash (see `chain`); `audit_chains` has the newest hash of each chain, and how many events
 it has. Its row with an empty id is the chain of the events of no organization.
 
@@ -46,6 +51,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+CANARY = "canary"
+"""The kind of canaries in `keys`; no identity has it."""
 
 # SQLite numbers rows by itself only in a column of type INTEGER, which holds 64 bits there.
 _Serial = BigInteger().with_variant(Integer, "sqlite")

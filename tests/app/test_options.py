@@ -57,6 +57,7 @@ READ_ELSEWHERE = {
     "limits.cursor",
     "limits.jobs",
     "keys.last_used_seconds",
+    "store.canary_seconds",
 }
 """By `serving` itself: no options value stands around one number."""
 

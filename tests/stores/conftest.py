@@ -43,6 +43,7 @@ class Seen:
     looked_up_: Counter[tuple[Level, Outcome]] = field(default_factory=Counter)
     faults: list[RedisFault] = field(default_factory=list)
     counted_: Counter[str] = field(default_factory=Counter)
+    acknowledged: list[float] = field(default_factory=list)
     clock: float = 0.0
 
     def looked_up(self, level: Level, outcome: Outcome) -> None:
@@ -53,6 +54,9 @@ class Seen:
 
     def counted(self, where: str) -> None:
         self.counted_[where] += 1
+
+    def change_acknowledged(self, seconds: float) -> None:
+        self.acknowledged.append(seconds)
 
     def timer(self) -> float:
         return self.clock

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores.followers import LOOSE, seconds, warm
+from stores.followers import LOOSE, seconds, until, warm
 
 from gateway.keys import Principal
 from gateway.stores import Absent, StoreOptions, StoreUnavailable, Unavailable, make_store
@@ -56,6 +56,24 @@ async def test_known_keys_are_served_for_a_lease_while_the_server_is_away(away):
     await warm(store, its)
     await store.revoke(key)
     assert await store.find(its) == Absent("revoked")
+
+
+async def test_after_a_restart_of_the_server_changes_wake_the_gateways_again(away):
+    """Also those whose next renewal is far off: a change would wait for it."""
+    server, open_ = away
+    store, other = await open_(lease=0.5), await open_(lease=600.0)
+    key, its = await store.new_key()
+    await warm(other, its)
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+
+    for _ in range(2):
+        server.stop()
+        server.start()
+        await until(lambda: server.tell(store.options.url, listening).strip() == "1")
+
+    await warm(other, its)
+    await store.revoke(key)
+    assert await other.find(its) == Absent("revoked")
 
 
 async def test_a_server_that_goes_away_after_the_commit_is_waited_out(away):

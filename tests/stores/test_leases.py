@@ -132,6 +132,25 @@ async def test_a_stopped_gateway_is_waited_for_and_refuses_when_it_goes_on(opene
         assert await stopped.answer() == "Absent"
 
 
+async def test_without_a_lease_every_call_asks_and_changes_wait_for_those_who_have_one(opened, process, database):
+    store, stopped = await opened(lease=0), await process()
+    key, its = await store.new_key()
+    await store.find(its)
+    async with statements() as said:
+        assert all([isinstance(await store.find(its), Principal) for _ in range(5)])
+    assert len([statement for statement in said if "FROM changes" in statement]) == 5
+    assert rows(database) == set()
+    assert await stopped.find(its) == "Principal"
+    await until(lambda: len(rows(database)) == 1)
+    stopped.process.send_signal(signal.SIGSTOP)
+
+    assert await seconds(store.revoke(key)) >= 1.9  # the lease of the other is 2 s
+
+    assert await store.find(its) == Absent("revoked")
+    stopped.process.send_signal(signal.SIGCONT)
+    assert await stopped.find(its) == "Absent"
+
+
 async def test_a_killed_gateway_is_waited_for_once(opened, process, database):
     store, killed = await opened(), await process()
     (key, its), (another, _) = await store.new_key(), await store.new_key()

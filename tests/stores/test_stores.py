@@ -162,6 +162,12 @@ def test_a_limit_of_nothing_is_refused(limit):
         StoreOptions(Path("gateway.db"), **{limit: 0})
 
 
+def test_no_lease_is_a_choice_and_less_is_not():
+    assert StoreOptions(Path("gateway.db"), lease=0).lease == 0
+    with pytest.raises(ValueError, match="`lease` must not be less than 0"):
+        StoreOptions(Path("gateway.db"), lease=-1)
+
+
 def test_a_single_connection_is_refused():
     with pytest.raises(ValueError, match="`sql_connections` must be at least 2"):
         StoreOptions(Path("gateway.db"), sql_connections=1)
