@@ -43,11 +43,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 class RedisServer:
-    """A redis-server of our own on a loopback port, which a test may kill, stop, continue and start again."""
+    """A redis-server of our own on a loopback port, which a test may kill, stop, continue and start again.
 
-    def __init__(self, folder: Path) -> None:
-        self.password = secrets.token_hex(8)
+    `options` are more words of its command line.
+    """
+
+    def __init__(self, folder: Path, *options: str, password: str = "") -> None:
+        self.password = password or secrets.token_hex(8)
         self._folder = folder
+        self._options = options
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,12 +63,15 @@ class RedisServer:
         return f"redis://:{password}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        options = ["--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", self.password]
-        nothing_on_disk = ["--save", "", "--appendonly", "no", "--dir", str(self._folder)]
-        self._process = subprocess.Popen(["redis-server", *options, *nothing_on_disk], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(self._words(), stdout=subprocess.DEVNULL)
         while not self._answers():
             assert self._process.poll() is None, "redis-server did not start"
             time.sleep(0.01)
+
+    def _words(self) -> list[str]:
+        options = ["--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", self.password]
+        nothing_on_disk = ["--save", "", "--appendonly", "no", "--dir", str(self._folder)]
+        return ["redis-server", *options, *nothing_on_disk, *self._options]
 
     def kill(self) -> None:
         """Ends it at once, as a crash does."""

@@ -23,6 +23,9 @@ from gateway.stores.base import StoreError, StoreUnavailable
 from gateway.stores.file import DatabaseFile
 from gateway.stores.options import StoreOptions
 
+UNKNOWN = "unknown"
+"""Why there is no key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -45,6 +48,11 @@ class Record:
     key: Key | None
     why: str = ""
     organization: str = ""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no key has or ever had the digest."""
+        return self.why == UNKNOWN
 
 
 class Changed(NamedTuple):

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias, TypeVar
 import redis.asyncio as client
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
@@ -77,6 +77,7 @@ class RedisConnection:
         try:
             # Around the whole command: the timeouts of the client are for each step of it.
             async with asyncio.timeout(self._timeout), self._places:
+                await self._peer.ready()
                 answer = await command(self._peer.client)
         except ResponseError as fault:
             if _has_lost_its_part(fault):
@@ -141,6 +142,8 @@ def _kind(fault: BaseException) -> RedisFault:
             return _kind(fault.__cause__)
         case AuthenticationError():
             return "credentials"
+        case MasterNotFoundError() if AuthenticationError.__name__ in str(fault):  # of a Sentinel; the text alone tells
+            return "credentials"
         case RedisTimeoutError() | TimeoutError():
             return "timeout"
         case RedisError() | RedisClusterException() | OSError():
@@ -158,6 +161,8 @@ class _Peer:
     """A client, and what is done differently for each kind of address."""
 
     client: RedisClient
+    ready: Callable[[], Awaitable[None]]
+    """What must be done before a command."""
     check: Callable[[], Awaitable[Any]]
     """Something true, or an error."""
     drop: Callable[[], Awaitable[None]]
@@ -197,7 +202,7 @@ def _single(address: RedisAddress, options: StoreOptions) -> _Peer:
     else:
         ((host, port),) = address.nodes
         server = client.Redis(host=host, port=port, **settings)
-    return _Peer(server, server.ping, lambda: _disconnect(server), server.aclose)
+    return _Peer(server, _is_ready, server.ping, lambda: _disconnect(server), server.aclose)
 
 
 def _sentinel(address: RedisAddress, options: StoreOptions) -> _Peer:
@@ -211,9 +216,11 @@ def _sentinel(address: RedisAddress, options: StoreOptions) -> _Peer:
     pool = master.connection_pool
 
     async def check() -> Any:
-        # Also drops what is open when another one is the master now, which a cut-off master cannot tell.
+        # Drops what is open when another one is the master now, which a master that was cut off cannot tell. Without
+        # the Sentinels what is open still serves.
         assert isinstance(pool, SentinelConnectionPool)  # noqa: S101 (for the types)
-        await pool.get_master_address()  # type: ignore[no-untyped-call]
+        with suppress(RedisError):
+            await pool.get_master_address()  # type: ignore[no-untyped-call]
         return await master.ping()
 
     async def drop() -> None:
@@ -223,14 +230,51 @@ def _sentinel(address: RedisAddress, options: StoreOptions) -> _Peer:
         await master.aclose()
         await sentinels.aclose()
 
-    return _Peer(master, check, drop, close)
+    return _Peer(master, _is_ready, check, drop, close)
 
 
 def _cluster(address: RedisAddress, options: StoreOptions) -> _Peer:
     nodes = [ClusterNode(host, port) for host, port in address.nodes]
     # Asks the nodes that the setting names each time, because those that it has learnt may be gone together.
     cluster = client.RedisCluster(startup_nodes=nodes, dynamic_startup_nodes=False, **_settings(address, options))
-    return _Peer(cluster, lambda: cluster.ping(target_nodes="random"), cluster.aclose, cluster.aclose)
+    discovery = _Discovery(cluster)
+
+    async def close() -> None:
+        await discovery.close()
+        await cluster.aclose()
+
+    return _Peer(cluster, discovery.done, lambda: cluster.ping(target_nodes="random"), cluster.aclose, close)
+
+
+async def _is_ready() -> None:
+    """Connecting is a part of the command."""
+
+
+class _Discovery:
+    """Of the nodes of a Cluster. It goes on when a question has run out of time, else it might never end: it takes some
+    round trips, and reading the table of all commands."""
+
+    def __init__(self, cluster: client.RedisCluster) -> None:
+        self._cluster = cluster
+        self._task: asyncio.Task[Any] | None = None
+
+    async def done(self) -> None:
+        if self._cluster.get_default_node() is not None:  # none at first, nor after a failure
+            return
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._cluster.initialize())
+            self._task.add_done_callback(_heard)  # also where all who waited for it have left
+        await asyncio.shield(self._task)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 async def _disconnect(server: client.Redis) -> None:

@@ -34,8 +34,9 @@ memory and under way is dropped at once, and with it the epochs. A key never mov
   overtaken it, or raised the epoch above it; all others it will still read, and then the record is dropped. Who reads
   them, a call or the lease, is the same.
 - *A refill after a revocation.* A reads the key, B revokes it, A writes what it has read to Redis or to its memory:
-  the mark is older than B's row, so rule 2 refuses it in every process, whatever the order of the writes. Deleting from
-  Redis is housekeeping, and the messages that wake the gateways of a PostgreSQL save time; nothing depends on them.
+  the mark is older than B's row, so rule 2 refuses it in every process, whatever the order of the writes. That Redis
+  keeps the newer of two records, and that keys which were revoked leave theirs, is housekeeping; so are deletions from
+  it, and the messages that wake the gateways of a PostgreSQL save time. Nothing depends on them.
 - *Callers that share one look-up.* One that joined late may have begun after a revocation that the look-up did not
   see. But by rule 1 its row was read before they joined, which has overtaken the look-up, or raised the epoch above
   what it has read. A flight is taken off the board in the step in which its record is kept, so nobody can join an
@@ -50,8 +51,8 @@ memory and under way is dropped at once, and with it the epochs. A key never mov
 server away), nothing held can be trusted, and the answer is `Unavailable` until it can be read again. A lease that was
 given before holds to its end: nobody acknowledges a change in that time.
 
-Junk cannot push out good keys: absent digests have a cache of their own, are never put into Redis, and take one of
-`lookups` places while they are looked up.
+Junk cannot push out good keys: absent digests have a cache of their own, those that no key ever had are never put into
+Redis, and all take one of `lookups` places while they are looked up.
 """
 
 from __future__ import annotations
@@ -243,7 +244,7 @@ class LayeredResolver:
         for _ in range(_ROUNDS):
             self._overtaken.discard(digest)
             record = await self._load(digest)
-            if self._redis is not None and record.key is not None:
+            if self._redis is not None:
                 await self._redis.put(record)
             if await self._holds(record):
                 return self._keep(record, "sql")

@@ -29,7 +29,7 @@ from gateway.keys import (
 )
 from gateway.stores.base import AuditEvent, Group, IntegrationInstance, Member, Organization, User, UserStatus
 from gateway.stores.chain import Head
-from gateway.stores.journal import Mark, Record
+from gateway.stores.journal import UNKNOWN, Mark, Record
 from gateway.stores.tables import (
     audit_events,
     changes,
@@ -278,7 +278,7 @@ def record(digest: Digest, row: Row[Any]) -> Record:
 def why_not_live(row: Row[Any]) -> str:
     """Why a key is no credential now, its end apart; empty where it is one."""
     if row.id is None:
-        return "unknown"
+        return UNKNOWN
     if row.revoked_at is not None:
         return "revoked"
     return why_powerless(row) or ("the owner's API keys are suspended" if suspended(key(row)) else "")

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 
 import pytest
 import redis
+from stores.redis_servers import Wire
 
 from gateway.keys import Principal
 from gateway.stores import Absent, StoreError, create
@@ -68,7 +69,7 @@ async def test_old_data_in_redis_cannot_revive_a_revoked_key(opened, redis_url, 
     assert await cold.find(its) == Absent("revoked")
     assert await store.find(its) == Absent("revoked")
     assert cold.seen.take()["redis", "stale"] == 1
-    assert not raw.exists(name(its))
+    assert b'"why":"revoked"' in raw.get(name(its))
 
 
 async def test_a_record_of_another_database_is_not_used(opened, path, redis_url, tmp_path):
@@ -87,13 +88,15 @@ async def test_a_record_of_no_point_of_the_history_is_not_used(opened, redis_url
     store = await opened(redis_url=redis_url)
     key, its = await store.new_key()
     await store.find(its)
-    value = json.loads(raw.get(name(its)))
+    value = json.loads(raw.get(name(its)).partition(b" ")[2])
     value["record"]["at"]["seq"] = number
     await store.revoke(key)
-    raw.set(name(its), json.dumps(value))
+    raw.set(name(its), f"{number} {json.dumps(value)}")
+    store.seen.take()
 
     assert await store.find(its) == Absent("revoked")
     assert store.seen.take()["redis", "stale"] == 1
+    assert b'"why":"revoked"' in raw.get(name(its))
 
 
 async def test_an_answer_to_another_question_is_not_used(opened, redis_url, raw):
@@ -115,7 +118,10 @@ BROKEN = {
     "not text": lambda value: b"\xff" + value,
     "cut off": lambda value: value[:-5],
     "no record": lambda value: value[:0] + b"null",
-    "another format": lambda value: value.replace(b'"format":2', b'"format":3'),
+    "no number": lambda value: value.partition(b" ")[2],
+    "another number": lambda value: b"9" + value,
+    "a number and nothing": lambda value: value[:0] + b"9" * 400 + b" ",
+    "another format": lambda value: value.replace(b'"format":3', b'"format":4'),
     "another type": lambda value: value.replace(b'"version":1', b'"version":"1"'),
     "an unknown kind": lambda value: value.replace(b'"kind":"account"', b'"kind":"emperor"'),
 }
@@ -270,46 +276,6 @@ async def test_connections_that_died_silently_do_not_wait_their_turn_to_fail(ope
         await asyncio.gather(*(store.find(its) for its in keys[6:]))
 
         assert store.seen.faults == ["timeout"]
-
-
-class Wire:
-    """A TCP relay that can go silent for all connections there are, without closing one."""
-
-    def __init__(self, target):
-        self.target = target
-        self.connections = 0
-        self._silent = 0
-        self._open = set()
-
-    async def __aenter__(self):
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    def swallow(self):
-        self._silent = self.connections
-
-    async def _relay(self, reader, writer):
-        self.connections += 1
-        number = self.connections
-        there = await asyncio.open_connection("127.0.0.1", self.target)
-        pumps = [asyncio.ensure_future(self._pump(*pair, number)) for pair in ((reader, there[1]), (there[0], writer))]
-        self._open.update(pumps)
-        await asyncio.gather(*pumps, return_exceptions=True)
-
-    async def _pump(self, reader, writer, number):
-        try:
-            while data := await reader.read(65536):
-                if number > self._silent:
-                    writer.write(data)
-        finally:
-            writer.close()
 
 
 @pytest.mark.parametrize("password", ["wrong", ""])
