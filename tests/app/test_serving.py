@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from gateway.app import StartError, World, serving
-from gateway.keys import Operator
+from gateway.keys import CallLimits, Operator, Rate
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -174,6 +174,34 @@ async def test_a_key_that_another_process_revokes_is_refused_from_the_next_call_
             (key,) = await elsewhere.tokens.list_keys(Operator(), limit=1000)
             await elsewhere.tokens.revoke_key(Operator(), key.id)
         assert (await served.call())[0] == 401
+
+
+async def test_a_key_is_told_what_it_is_held_to_and_held_to_what_another_process_sets(
+    make_settings, serve, upstream, control
+):
+    upstream.let_go.set()
+    async with serve(make_settings(limits={"key_rate": "1000/60", "organization_concurrent": 50})) as served:
+
+        async def told():
+            headers = {"Authorization": f"Bearer {served.key}"}
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.get(f"{served.gateway.data}/whoami") as answer,
+            ):
+                return (await answer.json())["limits"]["calls"]
+
+        none = {"rate": None, "quota": None, "concurrent": None}
+        shared = none | {"concurrent": 50}
+        assert await told() == {"key": none | {"rate": {"calls": 1000, "seconds": 60}}, "organization": shared}
+        assert [(await served.call())[0] for _ in range(3)] == [200] * 3
+        async with control() as elsewhere:
+            (key,) = await elsewhere.tokens.list_keys(Operator(), limit=1000)
+            limits = CallLimits(Rate(1, 86_400))
+            await elsewhere.desk.limiting.set_key_limits(Operator(), key.id, lambda _old: limits)
+        assert await told() == {"key": none | {"rate": {"calls": 1, "seconds": 86_400}}, "organization": shared}
+        await served.call()
+        status, answer = await served.call()
+        assert (status, answer["error"]["reason"]) == (429, "rate_limited")
 
 
 async def test_the_clock_is_an_argument(make_settings, serve, upstream):
