@@ -9,6 +9,7 @@ import os
 import platform
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -60,125 +61,97 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._requests = Counter(
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        seconds = partial(Histogram, registry=registry, buckets=BUCKETS)
+        self._requests = counter(
             "gateway_requests",
             "Calls by how they ended; `reason` is empty unless refused or failed.",
             ("route", "method", "code", "outcome", "reason"),
-            registry=registry,
         )
-        self._duration = Histogram(
+        self._duration = seconds(
             "gateway_request_duration_seconds",
             "From the head of a call to the end of its answer.",
             ("route",),
-            buckets=BUCKETS,
-            registry=registry,
         )
-        self._overhead = Histogram(
+        self._overhead = seconds(
             "gateway_overhead_seconds",
             "From the head of a call to the head of its answer, without the time spent waiting for upstreams.",
             ("route",),
-            buckets=BUCKETS,
-            registry=registry,
         )
-        self._upstream = Histogram(
+        self._upstream = seconds(
             "gateway_upstream_duration_seconds",
             "From sending a request upstream to the head of a streamed answer, or the end of one that is read whole.",
             ("upstream",),
-            buckets=BUCKETS,
-            registry=registry,
         )
-        self._inflight = Gauge(
-            "gateway_inflight_requests", "Calls that are being served.", registry=registry, multiprocess_mode="livesum"
-        )
-        self._lookups = Counter(
-            "gateway_key_lookups", "Look-ups of keys, by level of the cache.", ("level", "outcome"), registry=registry
-        )
-        self._redis_faults = Counter(
-            "gateway_redis_faults", "Look-ups that Redis failed and SQL answered.", ("fault",), registry=registry
-        )
-        self._counts = Counter(
+        self._inflight = gauge("gateway_inflight_requests", "Calls that are being served.", multiprocess_mode="livesum")
+        self._lookups = counter("gateway_key_lookups", "Look-ups of keys, by level of the cache.", ("level", "outcome"))
+        self._redis_faults = counter("gateway_redis_faults", "Look-ups that Redis failed and SQL answered.", ("fault",))
+        self._counts = counter(
             "gateway_limit_counts",
             "Questions to counters of limits; `process`: counted here alone, as Redis is away or there is none.",
             ("where",),
-            registry=registry,
         )
-        self._by_address = Counter(
+        self._by_address = counter(
             "gateway_refused_by_address",
             "Calls with keys that nobody knows, and connections, refused because their address had too many.",
             ("limit",),
-            registry=registry,
         )
-        self._rows = Counter("gateway_rows_checked", "Rows held against a key's predicate.", registry=registry)
-        self._withheld = Counter(
+        self._rows = counter("gateway_rows_checked", "Rows held against a key's predicate.")
+        self._withheld = counter(
             "gateway_answers_withheld",
             "Answers that held an object outside the predicate; `twice` in a row is an incident.",
             ("seen",),
-            registry=registry,
         )
-        self._unlogged = Counter(
-            "gateway_decisions_unlogged", "Decisions that the log had no room for.", registry=registry
-        )
-        self._use_rounds = Counter(
+        self._unlogged = counter("gateway_decisions_unlogged", "Decisions that the log had no room for.")
+        self._use_rounds = counter(
             "gateway_key_use_rounds",
             "Rounds in which last uses of keys were written down.",
             ("outcome",),
-            registry=registry,
         )
-        self._uses_lag = Gauge(
+        self._uses_lag = gauge(
             "gateway_key_uses_lag_seconds",
             "Age of the oldest use of a key that could not be written down; 0 when all could.",
-            registry=registry,
             multiprocess_mode="livemax",
         )
-        self._uses_lost = Counter(
-            "gateway_key_uses_lost", "Uses of keys that there was no room to remember.", registry=registry
-        )
-        self._revocation_lag = Histogram(
+        self._uses_lost = counter("gateway_key_uses_lost", "Uses of keys that there was no room to remember.")
+        self._revocation_lag = seconds(
             "gateway_revocation_lag_seconds",
             "From the beginning of a canary's revocation until no gateway accepts it any more, as acknowledged.",
-            buckets=BUCKETS,
-            registry=registry,
         )
-        self._canaries = Counter(
+        self._canaries = counter(
             "gateway_revocation_canaries",
             "Canaries by how they ended; `late`, one that was found after its revocation, is an incident.",
             ("outcome",),
-            registry=registry,
         )
-        self._acknowledged = Histogram(
+        self._acknowledged = seconds(
             "gateway_change_acknowledged_seconds",
             "From the commit of a change of what keys may do until it was acknowledged; canaries are among them.",
-            buckets=BUCKETS,
-            registry=registry,
         )
-        self._expiring = Gauge(
+        self._expiring = gauge(
             "gateway_keys_expiring",
             "Live keys that end within so many days, as counted last; there may be more than the highest count.",
             ("within_days",),
-            registry=registry,
             multiprocess_mode="livemax",
         )
-        self._store_up = Gauge(
+        self._store_up = gauge(
             "gateway_store_up",
             "Whether a store answered last.",
             ("store",),
-            registry=registry,
             multiprocess_mode="livemin",
         )
-        self._upstream_up = Gauge(
+        self._upstream_up = gauge(
             "gateway_upstream_up",
             "Whether an upstream could be connected to last.",
             ("upstream",),
-            registry=registry,
             multiprocess_mode="livemin",
         )
-        workers = Gauge("gateway_workers", "Processes that serve.", registry=registry, multiprocess_mode="livesum")
+        workers = gauge("gateway_workers", "Processes that serve.", multiprocess_mode="livesum")
         workers.set(1)
-        build = Gauge(
+        build = gauge(
             "gateway_build_info",
             "The build that runs.",
             ("version", "python"),
-            registry=registry,
             multiprocess_mode="livemax",
         )
         build.labels(__version__, platform.python_version()).set(1)
