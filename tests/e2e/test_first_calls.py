@@ -60,8 +60,8 @@ def running(many_files: None, tmp_path: Path, postgres: Any, redis_server: Any) 
     asyncio.run(make_store(StoreOptions(Path("/nowhere"), url=url)))
     with surroundings() as (loop, upstream), opened_in(loop, cable(postgres.port)) as wire:
         store = {"url": url.replace(f":{postgres.port}/", f":{wire.port}/"), "redis": redis_server.url, **PATIENT}
-        more = {"limits": {"connections": CLIENTS + 10}, "timeouts": {"health_remembered": 600}}
-        chosen = settings(upstream, store, **more)
+        limits, timeouts = {"connections": CLIENTS + 10}, {"health_remembered": 600}  # metrics ask the store otherwise
+        chosen = settings(upstream, store, limits=limits, timeouts=timeouts)
         with serving(tmp_path, [chosen], workers=1) as gateways:
             made = Installation(gateways, chosen | {"store": {"url": url}})
             asyncio.run(made.found())

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
 
 from gateway.stores import create
 from revocation.connections import MAPPED
-from revocation.hammering import Hammering, hammering, wanted
+from revocation.hammering import hammering, wanted
 from revocation.installation import Installation, revoke_by_delete, revoke_by_graphql, settings, surroundings
 from revocation.processes import serving, stopped
 
@@ -39,15 +38,10 @@ async def machine(running: Installation) -> AsyncIterator[Installation]:
     await running.close()
 
 
-async def hammered_on(machine: Installation) -> Hammering:
-    key, *others = await machine.keys(1 + 24)
-    return await hammering(machine, key, others)
-
-
 @pytest.mark.parametrize("revoke", [revoke_by_graphql, revoke_by_delete])
-async def test_no_call_after_the_acknowledgement_is_accepted(machine: Installation, report: Any, revoke: Any) -> None:
-    calls = wanted(6_000)
-    hammered = await hammered_on(machine)
+async def test_no_call_after_the_acknowledgement_is_accepted(machine, report, revoke):
+    calls = wanted(4_000)
+    hammered = await hammering(machine)
     hammered.start(calls)
     await hammered.revoke(revoke, on=await machine.connect())
     await hammered.open_late(calls)
@@ -57,10 +51,10 @@ async def test_no_call_after_the_acknowledgement_is_accepted(machine: Installati
     hammered.told(report, f"SQLite, {revoke.__name__.replace('_', ' ')}")
 
 
-async def test_while_one_worker_is_stopped_and_goes_on(machine: Installation, report: Any) -> None:
+async def test_while_one_worker_is_stopped_and_goes_on(machine, report):
     """Calls on its connections wait, and are refused when it goes on."""
-    calls = wanted(3_000)
-    hammered = await hammered_on(machine)
+    calls = wanted(2_000)
+    hammered = await hammering(machine)
     victim, *alive = machine.workers
     waiting = hammered.connections([victim])
     administrators = next(each for each, pid in (await machine.connections(1)).items() if pid in alive)

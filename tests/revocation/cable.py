@@ -44,8 +44,9 @@ class Cable:
         self._lines: set[_Line] = set()
         self._refusing = False
         self._swallowed: tuple[Way, ...] = ()
-        self._only = b""
+        self._swallowed_on = b""
         self._delay = 0.0
+        self._delayed_on = b""
         self._flows = asyncio.Event()
         self._flows.set()
 
@@ -61,16 +62,18 @@ class Cable:
         """From now on, on connections over which `only` was ever said."""
 
         def act() -> None:
-            self._swallowed, self._only = ways, only
+            self._swallowed, self._swallowed_on = ways, only
 
         self._do(act)
 
     def hold(self) -> None:
         self._do(self._flows.clear)
 
-    def delay(self, seconds: float) -> None:
+    def delay(self, seconds: float, *, only: bytes = b"") -> None:
+        """From now on, on connections over which `only` was ever said, from that moment."""
+
         def act() -> None:
-            self._delay = seconds
+            self._delay, self._delayed_on = seconds, only
 
         self._do(act)
 
@@ -112,9 +115,9 @@ class Cable:
             while part := await reader.read(65_536):
                 if way is Way.TO_SERVER:
                     line.said += part
-                    await asyncio.sleep(self._delay)
+                    await asyncio.sleep(self._delay if self._delayed_on in line.said else 0)
                 await self._flows.wait()
-                if way in self._swallowed and self._only in line.said:
+                if way in self._swallowed and self._swallowed_on in line.said:
                     line.lossy = True
                 else:
                     writer.write(part)

@@ -30,6 +30,9 @@ _EARLY = 4
 _HITS = 10
 """Calls on each connection that prove just before that the key is in the worker's memory."""
 
+_OTHERS = 12
+"""Keys that nobody revokes; no worker knows them yet, so they are looked up while the first is hammered."""
+
 Revoke = Callable[[Connection, str, Issued], Awaitable[Reply]]
 
 
@@ -48,10 +51,12 @@ class Hammering:
     early: dict[Connection, int]
     """Connections opened before the revocation, and the worker that serves each."""
     late: list[Connection] = field(default_factory=list)
+    """Those opened after it; who serves them is found out in the end."""
     acknowledged: bool = False
     seconds: float = 0.0
     """That the revocation took, from the call to its answer."""
     before: Counter[int] = field(default_factory=Counter)
+    """Answers to calls with the key that were begun before the acknowledgement, and afterwards by connection."""
     after: defaultdict[Connection, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     beside: Counter[int] = field(default_factory=Counter)
     """Answers to the other keys."""
@@ -112,22 +117,24 @@ class Hammering:
         self.seconds = time.perf_counter() - since
 
     async def ended(self, connections: Collection[Connection] | None = None) -> None:
-        """Returns when all calls are answered; of None on all connections."""
+        """Returns when all calls on these connections are answered; on all of them for None."""
         chosen = [*self.early, *self.late] if connections is None else connections
         await asyncio.gather(*(task for each in chosen for task in self._working[each]))
 
     @asynccontextmanager
     async def watching(self, connections: Collection[Connection]) -> AsyncIterator[None]:
-        """Single calls while the block runs, on connections to workers whose database is away.
-
-        It ends when each has answered one that was begun after the acknowledgement.
-        """
+        """Single calls while the block runs, on connections to workers whose database is away."""
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for each in connections:
                 group.create_task(self._watch(each, over))
             yield
             over.set()
+
+    async def try_late(self, gateway: int) -> None:
+        """Calls while the database of a gateway is away, on new connections: all are begun now."""
+        opened = [await self.installation.connect(gateway) for _ in self.early]
+        await asyncio.gather(*(self._look(each) for each in opened))
 
     async def served_again(self, connections: Collection[Connection]) -> None:
         """Returns when the workers behind these connections can ask their database again."""
@@ -149,12 +156,14 @@ class Hammering:
             self.beside[beside.status] += 1
 
     async def _watch(self, connection: Connection, over: asyncio.Event) -> None:
-        late = False
-        while not (late and over.is_set()):
-            late = self.acknowledged
-            reply = await connection.ask(query(self.key.secret))
-            self.away[late][reply.status] += 1
+        while not over.is_set():
+            await self._look(connection)
             await asyncio.sleep(0.01)
+
+    async def _look(self, connection: Connection) -> None:
+        into = self.away[self.acknowledged]
+        reply = await connection.ask(query(self.key.secret))
+        into[reply.status] += 1
 
     def _gateways(self) -> list[int]:
         """To which gateway each early connection goes."""
@@ -191,8 +200,9 @@ class Hammering:
         )
 
 
-async def hammering(installation: Installation, key: Issued, others: Sequence[Issued]) -> Hammering:
-    """Connections to all workers, which have the key in memory."""
+async def hammering(installation: Installation) -> Hammering:
+    """A new key that all workers have in memory, and connections to each of them."""
+    key, *others = await installation.keys(1 + _OTHERS)
     made = Hammering(installation, key, others, await installation.connections(_EARLY))
     await made.prove_hits()
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,9 @@ from revocation.processes import Sections, Serving, loop_beside, opened_in
 
 LEASE = 1.0
 """Seconds; half of the default, so that tests wait half as long."""
+
+_PATIENT = {"lease": LEASE, "sql_wait": 30.0, "lookup_timeout": 3.0, "redis_timeout": 1.0}
+"""Seconds, longer than the defaults: a busy machine must not look like an outage."""
 
 _ACME = "acme"
 
@@ -115,16 +118,20 @@ async def revoke_by_delete(connection: Connection, admin: str, key: Issued) -> R
     return reply
 
 
-def settings(upstream: str, store: dict[str, Any], **more: dict[str, Any]) -> Sections:
-    """What all gateways of one installation share."""
+def settings(
+    upstream: str, store: Mapping[str, Any], *, limits: Mapping[str, int] = {}, timeouts: Mapping[str, float] = {}
+) -> Sections:
+    """Those of one gateway; its listeners are chosen when it is started."""
     places = {"j1ql": f"{upstream}/j1ql", "graphql": f"{upstream}/graphql", "persister": upstream}
     return {
         "secrets": {"identity": "i" * 32, "seal": "s" * 32},
-        "store": {"lease": LEASE, **store},
+        "store": {**_PATIENT, **store},
         f"organizations.{_ACME}.upstream": {**places, "account": _ACME, "credential": "ours"},
         # A worker that is stopped while it writes would hold SQLite's one lock for as long: that is another matter.
         "keys": {"last_used_seconds": 3600},
-        **more,
+        # A connection that has done its share stays open until all have, so that it can be told who served it.
+        "timeouts": {"client_keepalive": 3600, **timeouts},
+        "limits": limits,
     }
 
 
