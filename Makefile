@@ -14,7 +14,7 @@ help:
 	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
 	@echo "make test     install what the tests need, and run all of them   (ARGS='tests/policy -x')"
 	@echo "make check    lint, format, types, layers"
-	@echo "make bench    what narrowing a query costs; what 10^6 keys cost, and junk; requests per second and CPU, side by side"
+	@echo "make bench    what narrowing a query costs; what 10^6 keys cost, and in use; junk; requests per second and CPU, side by side"
 	@echo "make prove    the laws again, with 10^7 cases, or GATEWAY_PROOF_SECONDS=600 make prove; revocation with 10^5 calls"
 	@echo "make fuzz     inputs that a fuzzer makes up, for GATEWAY_FUZZ_SECONDS=60 a target   (ARGS='scanner')"
 	@echo "make mutate   how many small errors the tests would not notice   (ARGS='authz.rows decide')"
@@ -36,6 +36,8 @@ bench: $(VENV)/.runtime
 	$(BIN)/python loadtests/narrowing.py
 	$(BIN)/python loadtests/keys.py
 	$(BIN)/python loadtests/junk.py
+	$(BIN)/python loadtests/distinct_keys.py
+	$(BIN)/python loadtests/unit_costs.py
 	$(BIN)/python loadtests/bench.py $(ARGS)
 
 prove: export GATEWAY_PROOF_CASES ?= 10000000

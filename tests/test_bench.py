@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,30 @@ def test_junk_is_timed_against_what_is_looked_up():
     run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert [row[:14].strip() for row in run.stdout.splitlines()[1:]] == ["looked up", "refused", "known"]
+
+
+def test_more_keys_than_the_memory_holds_are_looked_up_in_each_state_of_redis(tmp_path):
+    figures = tmp_path / "figures.json"
+    small = ["--calls", "200", "--memory-keys", "50", "--only", "SQLite"]
+    command = [sys.executable, LOADTESTS / "distinct_keys.py", *small, "--json", figures]
+    keys = os.environ | {"GATEWAY_BENCH_KEYS": "1000"}
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=keys)
+    assert run.returncode == 0, run.stdout + run.stderr
+    head, _, *rows = run.stdout.splitlines()
+    assert head.startswith("1,000 keys, up to 200 calls a row")
+    told = json.loads(figures.read_text())
+    assert [row.split()[1] for row in rows] == [case["redis"] for case in told]
+    assert {case["redis"] for case in told} == {"off", "empty", "filled"}
+    assert all(case["told"]["calls"] == 200 and case["told"]["rate"] > 0 for case in told)
+    remembered = {case["draw"]: case["told"]["remembered"] for case in told}
+    assert remembered["each once"] == 0 < remembered["skewed"]
+
+
+def test_what_one_of_each_costs_the_stores_is_told():
+    few = ["--keys", "1000", "--calls", "50", "--changes", "2", "--seconds", "0.5"]
+    command = [sys.executable, LOADTESTS / "unit_costs.py", *few]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    figures = {line[2:72].strip(): line[72:] for line in run.stdout.splitlines() if line.startswith("  ")}
+    assert len(figures) == 1 + 1 + 5 + 4 * 3
+    assert all(float(value.replace(",", "")) > 0 for value in figures.values()), figures

@@ -20,17 +20,24 @@ from gateway.cli.common import (
     run,
     tell,
 )
-from gateway.stores import Head, Verdict, migrate_store
+from gateway.stores import Head, StoreOptions, Verdict, make_store, migrate_store
 from gateway.stores.base import AuditEvent
 
 
 @click.command()
 @config
-def migrate(config: Path | None) -> None:
+@click.option("--create", is_flag=True, help="Make the tables where there are none, for `gateway init` to come.")
+def migrate(config: Path | None, *, create: bool) -> None:
     """Raise the database to this gateway's version. Stop the gateways, and make a backup, before."""
-    before, after = run(migrate_store(options.store(settings_of(config))))
+    before, after = run(_migrate(options.store(settings_of(config)), create=create))
     told = f"version {after} already" if before == after else f"from version {before} to {after}"
     click.echo(f"the database: {told}", err=True)
+
+
+async def _migrate(store: StoreOptions, *, create: bool) -> tuple[int, int]:
+    if create:
+        await make_store(store)
+    return await migrate_store(store)
 
 
 @click.group()

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -92,18 +94,31 @@ async def _renew(workers: Workers, config: Path | None) -> None:
 
 
 @click.command("sandbox")
-@click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port on the loopback; 0 takes a free one.")
-def run_sandbox(port: int) -> None:
+@click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port to listen on; 0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--credential-file", type=click.File("r", "utf-8"), help="What it asks of callers; else a published one.")
+def run_sandbox(port: int, host: str, credential_file: TextIO | None) -> None:
     """Serve the sandbox upstreams alone: a small graph that speaks J1QL."""
-    run(_sandbox(port))
+    options = sandbox.Options(host=host, port=port)
+    if credential_file is None:
+        run(_sandbox(options, options.credential))
+    else:
+        run(_sandbox(replace(options, credential=_credential(credential_file)), f"as in {credential_file.name}"))
 
 
-async def _sandbox(port: int) -> None:
+def _credential(file: TextIO) -> str:
+    if credential := file.read().strip():
+        return credential
+    raise click.BadParameter(f"{file.name} is empty", param_hint="--credential-file")
+
+
+async def _sandbox(options: sandbox.Options, credential: str) -> None:
+    """`credential` is what is told of it: a secret is in its file alone."""
     stop = stop_requested()
     try:
-        async with sandbox.running(sandbox.Options(port=port)) as running:
-            account, credential = running.options.account, running.options.credential
-            click.echo(f"sandbox: {running.url}  account {account}  credential {credential}", err=True)
+        async with sandbox.running(options) as running:
+            click.echo(f"sandbox: {running.url}  account {options.account}  credential {credential}", err=True)
             await stop.wait()
     except OSError as fault:
-        raise click.ClickException(f"port {port} cannot be had: {fault.strerror}") from None
+        why = os.strerror(fault.errno) if fault.errno and fault.errno > 0 else fault.strerror
+        raise click.ClickException(f"{options.host}:{options.port} cannot be had: {why}") from None

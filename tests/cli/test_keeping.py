@@ -86,6 +86,25 @@ def test_without_a_database_there_is_nothing_to_migrate(gateway, config):
     assert "there is no database at" in result.stderr
 
 
+def test_tables_are_made_where_there_are_none_and_left_alone_where_there_are(gateway, config):
+    result = gateway("migrate", "--create", "--config", config)
+    assert (result.exit_code, result.stderr) == (0, "the database: version 4 already\n")
+    founding = ("init", "--config", config, "--organization", "acme", "--email", "admin@example.com")
+    assert gateway(*founding).exit_code == 0
+
+    assert gateway("migrate", "--create", "--config", config).exit_code == 0
+    assert "acme" in gateway("organizations", "list", "--config", config).stdout
+
+
+def test_tables_are_made_in_an_empty_postgresql(gateway, config, postgres):
+    text = config.read_text()
+    config.write_text(text.replace("[store]", f'[store]\nurl = "{postgres.new_database()}"'))
+    assert "is not a database of the gateway" in gateway("migrate", "--config", config).stderr
+
+    assert gateway("migrate", "--create", "--config", config).exit_code == 0
+    assert gateway("organizations", "list", "--config", config).exit_code == 0
+
+
 def test_an_installation_on_postgresql(gateway, config, postgres):
     text = config.read_text()
     config.write_text(text.replace("[store]", f'[store]\nurl = "{postgres.new_database()}"'))

@@ -169,6 +169,30 @@ def test_the_sandbox_alone_says_where_it_is_and_what_it_knows(command):
     assert running.end() == 0
 
 
+def test_the_sandbox_has_the_credential_of_a_file_which_it_does_not_tell(command, tmp_path):
+    file = tmp_path / "credential"
+    file.write_text("another-credential\n")
+    running = command("sandbox", "--port", 0, "--credential-file", file)
+    said = running.line(r"(http://\S+)  account (\S+)  credential as in (\S+)")
+    headers = {"Authorization": "Bearer another-credential", "JupiterOne-Account": said[2]}
+    assert call(said[1], "/j1ql", {"query": "FIND github_repo LIMIT 1"}, **headers)[0] == 200
+    headers["Authorization"] = f"Bearer {CREDENTIAL}"
+    assert call(said[1], "/j1ql", {"query": "FIND github_repo LIMIT 1"}, **headers)[0] == 401
+    assert running.end() == 0
+    assert "another-credential" not in running.output
+
+
+@pytest.mark.parametrize(("options", "fault"), [(["--host", "192.0.2.1"], "cannot be had"), ([], "is empty")])
+def test_a_sandbox_that_cannot_start_says_why(command, tmp_path, options, fault):
+    empty = tmp_path / "credential"
+    empty.touch()
+    refused = command("sandbox", "--port", 0, *(options or ["--credential-file", empty]))
+    assert refused.process.wait(timeout=60) in {1, 2}
+    said = refused.process.stdout.read()
+    assert fault in said
+    assert "Traceback" not in said
+
+
 def test_sigterm_under_load_cuts_no_answer_and_lets_a_call_under_way_end(demo):
     running, told = demo()
     key = {"Authorization": f"Bearer {told['keys']['super']}"}
