@@ -44,13 +44,16 @@ def many_files() -> Iterator[None]:
 
 @contextmanager
 def counted(url: str, key: Issued) -> Iterator[list[str]]:
-    """The commands about a key that Redis is given while the block runs; there when it has ended."""
+    """The commands about a key that Redis is given while the block runs; there when it has ended.
+
+    What a script does in Redis itself is told as well, and left out.
+    """
     its, told = digest(key.secret), list[str]()
     with closing(redis.Redis.from_url(url)) as client, client.monitor() as monitor:
         yield told
         client.echo("that is all")
-        while "that is all" not in (said := monitor.next_command()["command"]):
-            told += [said.split()[0]] if its in said else []
+        while "that is all" not in (said := monitor.next_command())["command"]:
+            told += [said["command"].split()[0]] if its in said["command"] and said["client_type"] != "lua" else []
 
 
 @pytest.fixture
@@ -84,8 +87,9 @@ async def test_a_thousand_first_calls_with_one_key_cost_one_look_up(machine, red
     """The database answers when all of them are known to wait: none could be served from memory."""
     installation, wire = machine
     (gateway,) = installation.gateways
-    one, many = await installation.keys(2)
+    zero, one, many = await installation.keys(3)
     clients = [await installation.connect() for _ in range(CLIENTS)]
+    assert (await clients[0].ask(whoami(zero.secret))).status == 200  # Redis knows the gateway's scripts now
     with counted(redis_server.url, one) as commands_of_one:
         assert (await clients[0].ask(whoami(one.secret))).status == 200
     misses, loads = lookups(gateway, "memory", "miss"), lookups(gateway, "sql", "found")
@@ -100,6 +104,7 @@ async def test_a_thousand_first_calls_with_one_key_cost_one_look_up(machine, red
 
     assert {reply.status for reply in replies} == {200}
     assert lookups(gateway, "sql", "found") == loads + 1
-    assert commands_of_many == commands_of_one == ["GET", "SET"]
+    assert commands_of_many == commands_of_one
+    assert commands_of_many.count("GET") == 1
     statements = [wire.heard(digest(each.secret).encode()) for each in (one, many)]
     assert statements[0] == statements[1] > 0
