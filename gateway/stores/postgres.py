@@ -62,6 +62,7 @@ def engine(options: StoreOptions, *, connections: int, ping: bool = True) -> Asy
             "server_settings": {
                 "application_name": "gateway",
                 "default_transaction_isolation": "read committed",
+                "plan_cache_mode": "force_generic_plan",  # a look-up costs half when it is not planned each time
                 "lock_timeout": str(round(options.sql_wait * 1000)),
                 "idle_in_transaction_session_timeout": _ABANDONED,
                 "synchronous_commit": "on",  # an acknowledged revocation survives a loss of power
