@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from gateway.stores import create
+from revocation.connections import request
 from revocation.installation import Installation, settings, surroundings, whoami
 from revocation.processes import serving
 
@@ -99,6 +100,36 @@ def test_a_hot_key_below_its_limit_asks_redis_once_in_a_hundred_calls(tmp_path, 
     assert set(statuses) == {200}
     assert commands <= statuses.total() / 100
     report(f"limits of a hot key: {statuses.total()} calls, {commands} commands of Redis, look-ups included")
+
+
+def test_a_limit_change_by_one_gateway_takes_effect_on_the_next_call_to_the_other(installation):
+    async def run():
+        await installation.found()
+        (key,) = await installation.keys(1)
+        here, there = await installation.connect(0), await installation.connect(1)
+        assert (await there.ask(whoami(key.secret))).status == 200
+        await limit(here, installation.admin, key, "setRateLimitPolicy(rateLimitPolicy: $policy)", LOWERED)
+        statuses = [(await there.ask(whoami(key.secret))).status for _ in range(3)]
+        await limit(here, installation.admin, key, "clearRateLimitPolicy")
+        statuses += [(await there.ask(whoami(key.secret))).status for _ in range(3)]
+        await installation.close()
+        return statuses
+
+    assert asyncio.run(run()) == [200, 200, 429, 200, 200, 200]
+
+
+LOWERED = {"invocationCapacity": 2, "invocationWindowSeconds": 86_400}
+
+
+async def limit(connection, admin, key, change, policy=None):
+    """As JupiterOne's clients do it."""
+    given = ", $policy: SetRateLimitPolicyOptions!" if policy else ""
+    document = (
+        f"mutation ($id: ID!{given}) {{ tokenRateLimits(tokenId: $id) {{ apiInvocationRateLimit {{ {change} }} }} }}"
+    )
+    body = {"query": document, "variables": {"id": key.key.id, "policy": policy}}
+    reply = await connection.ask(request("POST", "/graphql", admin, body))
+    assert b'":true' in reply.body, reply
 
 
 async def _hot(installation, redis_server):
