@@ -48,6 +48,25 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+_PROJECT = """
+[projects.my-blog]
+organization = "acme"
+[projects.my-blog.roles.editor]
+variables = { language = {} }
+[[projects.my-blog.roles.editor.permissions]]
+effect = "ALLOW"
+actions = ["query:ReadGraphData"]
+resources = ["*"]
+condition = { stringEquals = { language = { variable = "language" } } }
+"""
+
+
+@pytest.fixture
+def project(config: Path) -> None:
+    """The project `my-blog` with the role `editor`, whose variable is `language`, in the configuration."""
+    config.write_text(config.read_text() + _PROJECT)
+
+
 @pytest.fixture
 def gateway() -> Callable[..., Result]:
     """Runs a command line; `result.stdout` and `result.stderr` are apart. A traceback fails the test."""

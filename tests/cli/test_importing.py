@@ -15,23 +15,7 @@ from gateway.keys import Digest, Membership, Principal
 from gateway.settings import load
 
 POLICY = {"permissions": [{"effect": "ALLOW", "actions": ["dashboard:View"], "resources": ["dashboard:1"]}]}
-PROJECT = """
-[projects.my-blog]
-organization = "acme"
-[projects.my-blog.roles.editor]
-variables = { language = {} }
-[[projects.my-blog.roles.editor.permissions]]
-effect = "ALLOW"
-actions = ["query:ReadGraphData"]
-resources = ["*"]
-condition = { stringEquals = { language = { variable = "language" } } }
-"""
-
-
-@pytest.fixture
-def config(config):
-    config.write_text(config.read_text() + PROJECT)
-    return config
+pytestmark = pytest.mark.usefixtures("project")
 
 
 def digest(secret):

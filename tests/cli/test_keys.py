@@ -17,23 +17,7 @@ DAY = 86_400_000
 HOUR = 3_600_000
 READING = {"effect": "ALLOW", "actions": ["query:ReadGraphData"], "resources": ["*"]}
 POLICY = json.dumps({"permissions": [READING]})
-PROJECT = """
-[projects.my-blog]
-organization = "acme"
-[projects.my-blog.roles.editor]
-variables = { language = {} }
-[[projects.my-blog.roles.editor.permissions]]
-effect = "ALLOW"
-actions = ["query:ReadGraphData"]
-resources = ["*"]
-condition = { stringEquals = { language = { variable = "language" } } }
-"""
-
-
-@pytest.fixture
-def config(config):
-    config.write_text(config.read_text() + PROJECT)
-    return config
+pytestmark = pytest.mark.usefixtures("project")
 
 
 @pytest.fixture
