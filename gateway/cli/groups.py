@@ -23,7 +23,7 @@ from gateway.cli.people import user_argument, user_id
 from gateway.control import Rejection
 from gateway.http1 import Reason
 from gateway.keys import API_KEYS, GroupRights
-from gateway.stores.base import Group
+from gateway.stores.values import Group
 
 _group = click.argument("group", metavar="NAME|ID")
 

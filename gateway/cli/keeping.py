@@ -21,7 +21,7 @@ from gateway.cli.common import (
     tell,
 )
 from gateway.stores import Head, StoreOptions, Verdict, make_store, migrate_store
-from gateway.stores.base import AuditEvent
+from gateway.stores.values import AuditEvent
 
 
 @click.command()

@@ -25,7 +25,7 @@ from gateway.cli.operating import tell_login
 from gateway.control import NewUser, OneTimeLogin, Rejection
 from gateway.http1 import Reason
 from gateway.keys import Identity, Role
-from gateway.stores.base import Member, User
+from gateway.stores.values import Member, User
 
 _role = click.Choice([role.value for role in Role])
 user_argument = click.argument("user", metavar="EMAIL|ID")

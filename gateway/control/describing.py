@@ -9,7 +9,8 @@ from enum import StrEnum
 from gateway.control.tokens import TokenOptions
 from gateway.control.trail import OPERATOR
 from gateway.keys import Actor, Identity, Key, Kind, Operation, expired, expires_soon, reaches, suspended
-from gateway.stores.base import KeyUse, Registry, User, UserStatus
+from gateway.stores.base import Registry
+from gateway.stores.values import KeyUse, User, UserStatus
 
 
 class KeyState(StrEnum):

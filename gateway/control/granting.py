@@ -31,7 +31,8 @@ from gateway.keys import (
     reaches,
 )
 from gateway.policy import PolicyOptions, covers
-from gateway.stores.base import Change, UserStatus
+from gateway.stores.base import Change
+from gateway.stores.values import UserStatus
 
 
 @dataclass(frozen=True, slots=True)

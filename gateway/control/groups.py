@@ -15,7 +15,8 @@ from gateway.control.rejection import Rejection, accepted
 from gateway.control.texts import NAME, is_id, refuse_text
 from gateway.http1 import Reason
 from gateway.keys import Actor, GroupRights, Identity, Principal, may_manage_people, query_policy_refused
-from gateway.stores.base import Change, Conflict, Group, Member
+from gateway.stores.base import Change, Conflict
+from gateway.stores.values import Group, Member
 
 _DESCRIPTION = 2_000
 """Characters."""

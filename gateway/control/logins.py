@@ -15,7 +15,8 @@ from gateway.control.texts import refuse_email, refuse_organization_id
 from gateway.control.trail import OPERATOR
 from gateway.http1 import Reason
 from gateway.keys import SESSION, Identity, Key, Kind, Prefix, Role, digest, prefix_of, start
-from gateway.stores.base import AuditEvent, Change, Organization, Registry, User
+from gateway.stores.base import Change, Registry
+from gateway.stores.values import AuditEvent, Organization, User
 
 _MINUTE = 60_000
 _HOUR = 60 * _MINUTE

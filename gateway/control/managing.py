@@ -12,7 +12,8 @@ from gateway.control.tokens import TokenOptions
 from gateway.control.trail import event
 from gateway.http1 import Reason
 from gateway.keys import Actor, Extent, Operation, extents, may_manage_people
-from gateway.stores.base import Change, Registry, User
+from gateway.stores.base import Change, Registry
+from gateway.stores.values import User
 
 
 class Managing:

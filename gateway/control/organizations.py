@@ -14,7 +14,8 @@ from gateway.control.texts import NAME, is_id, refuse_organization_id, refuse_te
 from gateway.control.trail import name_of
 from gateway.http1 import Reason
 from gateway.keys import Actor, Operation, Principal, extents, may_manage_people
-from gateway.stores.base import Conflict, IntegrationInstance, Organization
+from gateway.stores.base import Conflict
+from gateway.stores.values import IntegrationInstance, Organization
 
 _INSTANCE = re.compile(r"[\w.-]{1,128}", re.ASCII)
 

@@ -17,7 +17,8 @@ from gateway.control.texts import NAME, is_email, is_id, refuse_email, refuse_te
 from gateway.control.trail import name_of
 from gateway.http1 import Reason
 from gateway.keys import Actor, Identity, Kind, Operation, Principal, Role, extents, may_manage_people
-from gateway.stores.base import Change, Member, User, UserStatus
+from gateway.stores.base import Change
+from gateway.stores.values import Member, User, UserStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ from gateway.keys import (
     visible,
 )
 from gateway.policy import DEFAULT_OPTIONS, PolicyError, PolicyOptions, parse
-from gateway.stores.base import Change, Conflict, KeyQuery, KeyUse, Registry
+from gateway.stores.base import Change, Conflict, Registry
+from gateway.stores.values import KeyQuery, KeyUse
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from gateway.keys import (
     extents,
     limits_words,
 )
-from gateway.stores.base import AuditEvent, Registry
+from gateway.stores.base import Registry
+from gateway.stores.values import AuditEvent
 
 OPERATOR = "operator"
 """The command line in the audit trail."""

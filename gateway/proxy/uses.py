@@ -13,7 +13,8 @@ from contextlib import suppress
 
 from gateway.metrics import Metrics, Outcome
 from gateway.proxy.trace import Trace
-from gateway.stores.base import KeyUse, StoreUnavailable
+from gateway.stores.base import StoreUnavailable
+from gateway.stores.values import KeyUse
 
 _log = logging.getLogger(__name__)
 

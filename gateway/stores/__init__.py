@@ -14,19 +14,12 @@ from gateway.keys import Projects, principal
 from gateway.stores import postgres, sqlite
 from gateway.stores.base import (
     Absent,
-    AuditEvent,
     Change,
     Conflict,
     Counter,
     Found,
-    Group,
-    IntegrationInstance,
-    KeyQuery,
-    KeyUse,
     Level,
-    Member,
     Observer,
-    Organization,
     Outcome,
     RedisFault,
     Registry,
@@ -34,8 +27,6 @@ from gateway.stores.base import (
     StoreError,
     StoreUnavailable,
     Unavailable,
-    User,
-    UserStatus,
 )
 from gateway.stores.chain import Head, Verdict
 from gateway.stores.counters import Counters, ProcessCounters, RedisCounters
@@ -49,6 +40,17 @@ from gateway.stores.redis_connection import RedisConnection
 from gateway.stores.resolver import LayeredResolver
 from gateway.stores.sql import Database, SqlRegistry
 from gateway.stores.sqlite import create
+from gateway.stores.values import (
+    AuditEvent,
+    Group,
+    IntegrationInstance,
+    KeyQuery,
+    KeyUse,
+    Member,
+    Organization,
+    User,
+    UserStatus,
+)
 
 __all__ = [
     "Absent",

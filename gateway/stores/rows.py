@@ -27,7 +27,6 @@ from gateway.keys import (
     limits_text,
     suspended,
 )
-from gateway.stores.base import AuditEvent, Group, IntegrationInstance, Member, Organization, User, UserStatus
 from gateway.stores.chain import Head
 from gateway.stores.journal import UNKNOWN, Mark, Record
 from gateway.stores.tables import (
@@ -42,6 +41,7 @@ from gateway.stores.tables import (
     organizations,
     users,
 )
+from gateway.stores.values import AuditEvent, Group, IntegrationInstance, Member, Organization, User, UserStatus
 
 IN_GROUP: ColumnElement[bool] = or_(
     groups.c.everyone,

@@ -18,19 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.keys import Digest, Identity, Key
 from gateway.stores import rows
-from gateway.stores.base import (
-    AuditEvent,
-    Group,
-    IntegrationInstance,
-    KeyQuery,
-    KeyUse,
-    Member,
-    Observer,
-    Organization,
-    StoreUnavailable,
-    User,
-    UserStatus,
-)
+from gateway.stores.base import Observer, StoreUnavailable
 from gateway.stores.chain import Check, Head, Verdict
 from gateway.stores.clock import boot_clock
 from gateway.stores.faults import faults_named
@@ -50,6 +38,17 @@ from gateway.stores.tables import (
     memberships,
     organizations,
     users,
+)
+from gateway.stores.values import (
+    AuditEvent,
+    Group,
+    IntegrationInstance,
+    KeyQuery,
+    KeyUse,
+    Member,
+    Organization,
+    User,
+    UserStatus,
 )
 
 Values = dict[str, Any]

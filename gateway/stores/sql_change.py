@@ -30,15 +30,6 @@ from gateway.keys import (
     limits_text,
 )
 from gateway.stores import rows
-from gateway.stores.base import (
-    AuditEvent,
-    Group,
-    IntegrationInstance,
-    KeyUse,
-    Organization,
-    User,
-    UserStatus,
-)
 from gateway.stores.chain import followed
 from gateway.stores.faults import faults_named
 from gateway.stores.tables import (
@@ -58,6 +49,7 @@ from gateway.stores.tables import (
     organizations,
     users,
 )
+from gateway.stores.values import AuditEvent, Group, IntegrationInstance, KeyUse, Organization, User, UserStatus
 
 Values = dict[str, Any]
 

@@ -26,8 +26,8 @@ from sqlalchemy import (
 
 from gateway.keys import DAY, SESSION, Extent, Kind
 from gateway.stores import rows
-from gateway.stores.base import KeyQuery
 from gateway.stores.tables import identities, keys, memberships, organizations
+from gateway.stores.values import KeyQuery
 
 COUNTED = 10_000
 """Nobody does anything else about more keys, and a count costs by what it finds."""

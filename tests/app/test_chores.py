@@ -12,8 +12,8 @@ from gateway.app import chores as chores_module
 from gateway.control import NewKey, NewUser
 from gateway.keys import DAY, Operator, Role
 from gateway.stores import Organization, StoreUnavailable
-from gateway.stores.base import KeyUse
 from gateway.stores.sql import SqlRegistry
+from gateway.stores.values import KeyUse
 
 VIEW = json.dumps({"permissions": [{"effect": "ALLOW", "actions": ["dashboard:View"], "resources": ["dashboard:1"]}]})
 

@@ -30,7 +30,8 @@ from gateway.control.contember.schema import SCHEMA
 from gateway.control.graphql_execution import DocumentLimits
 from gateway.http1 import Reason, Refusal
 from gateway.keys import Membership, Predefined, Project, ProjectRole, Variable
-from gateway.stores.base import KeyUse, StoreUnavailable
+from gateway.stores.base import StoreUnavailable
+from gateway.stores.values import KeyUse
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

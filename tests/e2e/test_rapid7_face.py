@@ -12,7 +12,7 @@ from gateway import sandbox
 from gateway.control import NewKey
 from gateway.control.rapid7.openapi import PLACE
 from gateway.keys import GroupRights, Operator, Role
-from gateway.stores.base import Group
+from gateway.stores.values import Group
 
 KEYS, USERS = "/account/api/1/api-keys", "/account/api/1/users"
 DAY = 24 * 60 * 60 * 1000

@@ -16,7 +16,7 @@ from gateway.policy import Policy
 from gateway.proxy import Uses, UseWriter, uses
 from gateway.proxy.trace import Element, Trace
 from gateway.stores import Organization, Store, StoreOptions, StoreUnavailable, create, open_store
-from gateway.stores.base import KeyUse
+from gateway.stores.values import KeyUse
 
 NOW = 1_700_000_000_000
 

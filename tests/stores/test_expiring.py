@@ -14,8 +14,8 @@ from gateway.control.importing import ImportedKey, ImportRejected, import_keys
 from gateway.keys import DAY, Kind, Operator, digest
 from gateway.stores import Organization, StoreOptions, create, make_store, open_store, sql_keys
 from gateway.stores import sql as sql_module
-from gateway.stores.base import KeyUse
 from gateway.stores.sql_keys import expiring
+from gateway.stores.values import KeyUse
 
 NOW = 1_700_000_000_000
 

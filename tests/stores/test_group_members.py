@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.keys import Identity, Kind, Role
 from gateway.stores import Organization
-from gateway.stores.base import Group
+from gateway.stores.values import Group
 
 
 async def members_of(registry, group, **page):

@@ -14,7 +14,8 @@ from gateway.control.graphql_execution import size_of
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
 from gateway.keys import Identity, Key, Kind, Principal
-from gateway.stores.base import StoreUnavailable, User
+from gateway.stores.base import StoreUnavailable
+from gateway.stores.values import User
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from graphql import GraphQLResolveInfo
 from gateway.control.contember.reading import KeyShown, Reading
 from gateway.http1 import Reason
 from gateway.keys import ADMIN, Identity, Kind, Membership, Project, ProjectRole
-from gateway.stores.base import User
+from gateway.stores.values import User
 
 Info = GraphQLResolveInfo[Reading]
 Resolver = Callable[..., Any]

@@ -27,7 +27,7 @@ from gateway.control.people import NewUser
 from gateway.control.rejection import Rejection
 from gateway.control.texts import refuse_email
 from gateway.http1 import Reason
-from gateway.stores.base import AuditEvent, Group, Member
+from gateway.stores.values import AuditEvent, Group, Member
 
 
 async def _get_account(asking: Asking, _given: Given) -> dict[str, Any]:

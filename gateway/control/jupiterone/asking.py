@@ -17,7 +17,7 @@ from gateway.control.desk import Desk
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
 from gateway.keys import Identity, Principal
-from gateway.stores.base import Group
+from gateway.stores.values import Group
 
 PAGE = 100
 """Things on a page unless the caller says how many."""

@@ -24,7 +24,7 @@ from gateway.control.jupiterone.people import (
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
 from gateway.keys import GroupRights
-from gateway.stores.base import Group, Member
+from gateway.stores.values import Group, Member
 
 # --- making and changing ------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from gateway.control.rejection import Rejection
 from gateway.control.texts import is_email
 from gateway.http1 import Reason
 from gateway.keys import ADMINISTRATOR, Identity, Role, gives_api_keys
-from gateway.stores.base import Group, Member, UserStatus
+from gateway.stores.values import Group, Member, UserStatus
 
 ACTIVE = "ACTIVE"
 

@@ -8,7 +8,7 @@ from gateway.control.jupiterone.asking import Asking, Given, Resolve, later, pag
 from gateway.control.jupiterone.people import find_member, group_users, user_node, user_page
 from gateway.control.rejection import Rejection
 from gateway.http1 import Reason
-from gateway.stores.base import Member
+from gateway.stores.values import Member
 
 
 async def _get_user(asking: Asking, given: Given) -> dict[str, Any]:

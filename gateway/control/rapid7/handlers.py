@@ -35,7 +35,7 @@ from gateway.control.rejection import Rejection
 from gateway.control.tokens import NewKey
 from gateway.http1 import Call, Headers, Reason
 from gateway.keys import Identity, Key, Principal, Role
-from gateway.stores.base import User
+from gateway.stores.values import User
 
 BASE = "/account/api/1"
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from gateway.control.describing import Description, KeyState
 from gateway.control.paging import PAGE
 from gateway.keys import Identity, Kind, Role
-from gateway.stores.base import Organization, User, UserStatus
+from gateway.stores.values import Organization, User, UserStatus
 
 KEY_ID = "0b4f3f6e-3a52-4c4f-9c0e-4b7a6a0c1d11"
 USER_ID = "730917c6-599e-4d5a-9a2c-1f0f6f3f5a10"

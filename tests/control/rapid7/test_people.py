@@ -7,7 +7,7 @@ import pytest
 from account_calls import reason, user_of
 from gateway.control.rapid7 import handlers
 from gateway.keys import GroupRights, Role
-from gateway.stores.base import Group
+from gateway.stores.values import Group
 
 # --- looking at users ---------------------------------------------------------------------------------------------
 
