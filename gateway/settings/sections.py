@@ -368,7 +368,7 @@ class Variable(Section):
 class ProjectRole(Section):
     """What a membership of this role gives: a policy with holes, `{variable = "name"}`, in conditions and resources."""
 
-    variables: dict[str, Variable] = Field(default_factory=dict)
+    variables: dict[str, Variable] = Field(default={})
     """By name; each stands in some hole."""
     permissions: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]
     """Statements as in a policy."""
@@ -388,7 +388,7 @@ class Project(Section):
     """The organization whose graph it is about."""
     name: str = ""
     """For people; the slug where there is none."""
-    roles: dict[str, ProjectRole] = Field(default_factory=dict)
+    roles: dict[str, ProjectRole] = Field(default={})
     """By name. `admin` also manages the project's keys and members; unless defined it reads the whole graph."""
 
 
