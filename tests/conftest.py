@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from ports import free_port
 from proof.report import summary
 from revocation.report import figures
 
@@ -52,7 +53,7 @@ class RedisServer:
         self.password = password or secrets.token_hex(8)
         self._folder = folder
         self._options = options
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -101,7 +102,7 @@ class PostgresServer:
     """A PostgreSQL of our own on a loopback port, with a database for each test; it refuses to run as root."""
 
     def __init__(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.password = secrets.token_hex(8)
         self._numbers = itertools.count()
         self._user = "nobody" if os.geteuid() == 0 else None
@@ -224,11 +225,6 @@ def postgres_alone() -> Iterator[PostgresServer]:
     yield server
     server.stop()
     server.remove()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from gateway.control.minting import Issued
 from gateway.keys import RANDOM_BYTES, Operator, Prefix, issue
 from gateway.settings import Settings, validated
 from gateway.stores import Organization, make_store
+from ports import free_port
 
 PATIENCE = 60
 """Seconds until what must happen counts as not happening; nothing here depends on how fast it does."""
@@ -158,16 +158,11 @@ def world(clock: list[int]) -> World:
 # --- in a process of its own ---
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 class Program:
     """`gateway serve` over a store that is there."""
 
     def __init__(self, folder: Path, store: dict[str, Any]) -> None:
-        self._ports = {name: _free_port() for name in ("data", "admin", "ops")}
+        self._ports = {name: free_port() for name in ("data", "admin", "ops")}
         lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in store.items())
         listeners = "".join(f"[{name}]\nport = {port}\n" for name, port in self._ports.items())
         rest = f'[secrets]\nidentity = "{"i" * 32}"\nseal = "{"s" * 32}"\n[store]\n{lines}'

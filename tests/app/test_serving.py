@@ -11,13 +11,9 @@ import pytest
 
 from gateway.app import StartError, World, serving
 from gateway.keys import CallLimits, Operator, Rate
+from ports import free_port
 
 DAY = 24 * 60 * 60 * 1000
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

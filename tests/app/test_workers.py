@@ -23,15 +23,10 @@ from gateway.control import NewKey
 from gateway.keys import Operator
 from gateway.settings import load
 from gateway.stores import Organization, create
+from ports import free_port
 
 PATIENCE = 100
 """Seconds until what must happen counts as not happening; nothing here depends on how fast it does."""
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def free_ports():

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,15 +24,11 @@ from deploy.composing import DEPLOY, SECRETS, at_home, make_secrets, variant
 import gateway
 from gateway.cli import main
 from gateway.stores import StoreOptions, make_store, open_store
+from ports import free_port
 
 PATIENCE = 60
 """Seconds until what must happen counts as not happening; nothing here depends on how fast it does."""
 COMPOSE, COMPOSE_ALONE = variant("sentinel")["services"], variant("alone")["services"]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gateway
+from ports import free_port
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Serving:
 
     def __init__(self, folder: Path, sections: Sections, workers: int) -> None:
         folder.mkdir()
-        self.ports = {name: _free_port() for name in _LISTENERS}
+        self.ports = {name: free_port() for name in _LISTENERS}
         self._log = folder / "log"
         file = folder / "gateway.toml"
         listeners = {name: {"port": port} for name, port in self.ports.items()}
@@ -138,8 +138,3 @@ def _toml(sections: Sections) -> str:
         (name, (f"{key} = {json.dumps(value)}" for key, value in table.items())) for name, table in sections.items()
     )
     return "\n".join("\n".join([f"[{name}]", *lines]) for name, lines in tables) + "\n"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -11,6 +11,7 @@ from stores.redis_servers import PATIENCE, Watched, Wire, raw, running, until
 from gateway.keys import Principal
 from gateway.stores import Absent
 from gateway.stores.redis_connection import RedisConnection, Script
+from ports import free_port
 
 COOLDOWN = 1.0
 MAJORITY = 3
@@ -203,10 +204,6 @@ def nodes(tmp_path):
 def is_whole(node):
     told = raw(node).cluster("INFO")
     return (told["cluster_state"], told["cluster_slots_ok"]) == ("ok", "16384")
-
-
-def free_port():
-    return RedisServer(None).port
 
 
 def cluster_url(nodes):
