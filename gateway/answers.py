@@ -116,7 +116,8 @@ def graphql_error(refusal: Refusal, call_id: str) -> dict[str, Any]:
 def account_refusal(refusal: Refusal, methods: frozenset[str]) -> tuple[dict[str, Any], Headers]:
     """A refusal as Rapid7's platform says it: one body for every credential that does not work."""
     message = "Unauthorized" if refusal.status == HTTPStatus.UNAUTHORIZED else refusal.message
-    return {"message": message}, (*_hints(refusal, methods), *_why(refusal))
+    hints = _hints(refusal, methods)
+    return {"message": message}, (*hints, *_reset(refusal, hints), *_why(refusal))
 
 
 def _reply(status: int, value: Any, call_id: str, more: Headers = ()) -> Reply:
@@ -132,6 +133,13 @@ def _tenant_error(refusal: Refusal) -> dict[str, Any]:
     """Outside GraphQL, as Contember's server says it; what there is no member for is in headers."""
     message = _TENANT_MESSAGES.get(refusal.reason, refusal.message)
     return {"errors": [{"code": refusal.status, "message": message}]}
+
+
+def _reset(refusal: Refusal, hints: Headers) -> Headers:
+    """What this platform's command line waits for, in whole seconds; it knows no `Retry-After`."""
+    if refusal.status != HTTPStatus.TOO_MANY_REQUESTS:
+        return ()
+    return tuple((b"x-ratelimit-reset", value) for name, value in hints if name == b"retry-after")
 
 
 def _why(refusal: Refusal) -> Headers:

@@ -19,10 +19,11 @@ _A_HAIR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Calls that are wanted from a counter, and `back`, calls that were given and not used."""
+    """Calls that are wanted from a counter; `back` were given and not used, `owed` were made and not counted."""
 
     wanted: int
     back: int = 0
+    owed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def from_bucket(full_at: float, rate: Rate, asked: Asked, now: float) -> tuple[f
     A moment that is further away than an empty bucket's stems from a clock that went back: it counts as empty.
     """
     each = rate.seconds / rate.calls
-    missing = max(0.0, min(full_at - now, rate.seconds) - asked.back * each)
+    missing = max(0.0, min(full_at - now, rate.seconds))
+    missing = max(0.0, min(missing + (asked.owed - asked.back) * each, rate.seconds))
     there = floor((rate.seconds - missing) / each + _A_HAIR)
     calls = min(asked.wanted, there)
     return now + missing + calls * each, Given(calls, there - calls)
@@ -50,7 +52,7 @@ def from_quota(used: int, quota: Quota, asked: Asked) -> tuple[int, Given]:
 
     Nobody gets more than half of what is left, so that the last calls do not all lie with one who has no use for them.
     """
-    used = max(0, used - asked.back)
+    used = max(0, used + asked.owed - asked.back)
     there = max(0, quota.calls - used)
     calls = min(asked.wanted, ceil(there / 2))
     return used + calls, Given(calls, there - calls)
@@ -62,6 +64,10 @@ class Window:
 
     since: int
     until: int
+
+    def __contains__(self, now: int) -> bool:
+        """Also false for a moment before it: a clock that was wrong may go back."""
+        return self.since <= now < self.until
 
 
 def window(period: Period, now: int) -> Window:

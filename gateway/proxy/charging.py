@@ -7,6 +7,7 @@ from math import ceil
 
 from gateway.http1 import Headers, Reason, Refusal
 from gateway.keys import Principal
+from gateway.keys.counting import Window
 from gateway.proxy.shares import Places, Share
 
 
@@ -32,15 +33,25 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowd:
+    """A limit of calls under way. The places are the same whatever it was before, so each call says what it is now."""
+
+    places: Places
+    limit: int
+    word: str
+    """Whose: of a key, or of an organization."""
+
+
+@dataclass(frozen=True, slots=True)
 class Payer:
-    """What a key is charged to, as long as it is this very principal, and until a period is over."""
+    """What a key is charged to, as long as it is this very principal, and `within` the periods of its quotas."""
 
     principal: Principal
     rates: tuple[Counted, ...]
     quotas: tuple[Counted, ...]
-    places: tuple[tuple[Places, str], ...]
+    places: tuple[Crowd, ...]
     windows: str
-    until: int
+    within: Window
 
 
 class Charge:
@@ -59,7 +70,11 @@ class Charge:
         payer = self._payer
         if payer is None or self._made(payer):
             return None
-        refusal = await self._enter(payer) or await self._take(payer)
+        try:
+            refusal = await self._enter(payer) or await self._take(payer)
+        except BaseException:  # the client has left while a counter was asked
+            self.leave()
+            raise
         if refusal is not None:
             self.leave()
         return refusal
@@ -91,13 +106,15 @@ class Charge:
     def _made(self, payer: Payer) -> bool:
         """Charges everything at once if all of it is held here, which is so for nearly every call of a hot key."""
         rate, quota = self._charges.rate, self._charges.quota
-        if not all(places.is_held() for places, _ in payer.places):
+        for crowd in payer.places:
+            crowd.places.hold_to(crowd.limit)
+        if not all(crowd.places.is_held() for crowd in payer.places):
             return False
         if any(each.share.held < rate for each in payer.rates) or any(each.share.held < quota for each in payer.quotas):
             return False
-        for places, _ in payer.places:
-            places.enter_held()
-            self._entered.append(places)
+        for crowd in payer.places:
+            crowd.places.enter_held()
+            self._entered.append(crowd.places)
         for each in payer.rates:
             each.share.take_held(rate)
         for each in payer.quotas:
@@ -105,23 +122,26 @@ class Charge:
         return True
 
     async def _enter(self, payer: Payer) -> Refusal | None:
-        for places, word in payer.places:
-            if not await places.enter():
-                many = f"{places.limit} calls of this {word} are under way, as many as may be at once"
+        for crowd in payer.places:
+            if not await crowd.places.enter():
+                many = f"{crowd.limit} calls of this {crowd.word} are under way, as many as may be at once"
                 return Refusal(Reason.TOO_MANY_CALLS, many, 1)
-            self._entered.append(places)
+            self._entered.append(crowd.places)
         return None
 
     async def _take(self, payer: Payer) -> Refusal | None:
         taken: list[tuple[Share, int]] = []
         rate, quota = self._charges.rate, self._charges.quota
-        for counted, calls in [*((each, rate) for each in payer.rates), *((each, quota) for each in payer.quotas)]:
-            if calls > counted.share.calls or not await counted.share.take(calls):
-                for share, back in taken:
-                    share.put_back(back)
-                return self._refusal(counted, calls)
-            taken.append((counted.share, calls))
-        return None
+        try:
+            for counted, calls in [*((each, rate) for each in payer.rates), *((each, quota) for each in payer.quotas)]:
+                if calls > counted.share.calls or not await counted.share.take(calls):
+                    return self._refusal(counted, calls)
+                taken.append((counted.share, calls))
+            taken.clear()  # they are used
+            return None
+        finally:
+            for share, back in taken:
+                share.put_back(back)
 
     def _refusal(self, counted: Counted, calls: int) -> Refusal:
         many = f"this {counted.word} may make {counted.share.calls} calls in {counted.seconds} seconds"

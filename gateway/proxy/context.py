@@ -13,6 +13,7 @@ from gateway.keys import Principal
 from gateway.metrics import Metrics
 from gateway.proxy.bad_keys import BadKeys
 from gateway.proxy.body import Hold
+from gateway.proxy.charging import UNCHARGED, Charges
 from gateway.proxy.decisions import DecisionLog
 from gateway.proxy.identity import Identities
 from gateway.proxy.jobs import Jobs
@@ -120,6 +121,14 @@ class Context:
             raise Stop(_UNBOUND)
         identity = deps.identities.token(principal, deps.now())
         return Line(binding, deps.sender, deps.metrics, self.trace, self.hold, identity)
+
+    async def charge(self, principal: Principal, charges: Charges) -> None:
+        """Charges the call, the first time. Raises Stop when a limit does not allow it."""
+        if self.trace.charge is not UNCHARGED:
+            return
+        self.trace.charge = self.deps.limiter.charge(principal, charges)
+        if refusal := await self.trace.charge.make():
+            raise Stop(refusal)
 
     async def answer(self, reply: Reply) -> None:
         """Gives a whole answer. Raises ClientGone."""

@@ -9,6 +9,7 @@ from gateway.authz.outcome import Batch, Deny, Facts, Forward, Local, NeedBody, 
 from gateway.http1 import Call, Reason, Refusal, credential, front
 from gateway.keys import Principal, digest, worth_looking_up
 from gateway.proxy.body import read_body
+from gateway.proxy.charging import Charges
 from gateway.proxy.context import Context
 from gateway.proxy.wire import Stop
 from gateway.stores.base import Absent, Unavailable
@@ -72,6 +73,7 @@ async def _planned(context: Context, call: Call, principal: Principal) -> Decide
                 context.trace.body = body
                 call = replace(call, body=body)
             case NeedJob(name):
+                await context.charge(principal, Charges(1, 1))  # an upstream is asked before the plan is made
                 job = await deps.jobs.find(principal.organization, name, context.line(principal))
                 facts = Facts((*facts.jobs, (name, job)))
             case plan:

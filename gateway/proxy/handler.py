@@ -18,7 +18,7 @@ from gateway.proxy.body import Budget
 from gateway.proxy.carrying import carry_out
 from gateway.proxy.charging import Charges
 from gateway.proxy.context import Context, Deps, ProxyOptions
-from gateway.proxy.deciding import Decided, decide, fronted
+from gateway.proxy.deciding import decide, fronted
 from gateway.proxy.trace import Trace
 from gateway.proxy.wire import ClientGone, Incoming, Stop
 
@@ -74,7 +74,7 @@ async def _serve(context: Context) -> None:
         if call.method == "GET" and call.path in context.deps.documents:
             await _tell(context, call)
         else:
-            await _carry_out_charged(context, await decide(context, call))
+            await _carry_out_charged(context, call)
     except Stop as stop:
         await _refuse(context, _failed(context, stop.refusal), stop.detail)
     except ClientGone:
@@ -84,15 +84,14 @@ async def _serve(context: Context) -> None:
         await _refuse(context, _INTERNAL, "")
 
 
-async def _carry_out_charged(context: Context, decided: Decided) -> None:
-    calls = counted(decided.plan)
-    charge = context.trace.charge = context.deps.limiter.charge(decided.principal, Charges(max(1, calls), calls))
-    if refusal := await charge.make():
-        raise Stop(refusal)
+async def _carry_out_charged(context: Context, call: Call) -> None:
     try:
+        decided = await decide(context, call)
+        calls = counted(decided.plan)
+        await context.charge(decided.principal, Charges(max(1, calls), calls))
         await carry_out(context, decided)
     finally:
-        charge.leave()
+        context.trace.charge.leave()
 
 
 def _failed(context: Context, refusal: Refusal) -> Refusal:

@@ -2,7 +2,8 @@
 
     concurrent  calls of the key, or of all keys of its organization, that are under way
     rate        a bucket; a call that the key may not make counts too, so that it cannot be tried without end
-    quota       the calls of a day or a month; one that the key may not make does not count
+    quota       the calls of a day or a month; one that the key may not make does not count, unless an upstream had to
+                be asked whether it may
 
 All of it holds, or the call is refused whole and counts nowhere. What several gateways count together is in Redis, and
 taken from there in shares of many calls, see `shares`; what the count is worth without Redis, see `stores.counters`.
@@ -14,15 +15,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
 from gateway.http1 import Reason
 from gateway.keys import UNLIMITED_CALLS, CallLimits, Principal, Quota, Rate
 from gateway.keys.counting import Window, window
-from gateway.proxy.charging import UNCHARGED, Charge, Charges, Counted, Payer
+from gateway.proxy.charging import UNCHARGED, Charge, Charges, Counted, Crowd, Payer
 from gateway.proxy.shares import IDLE, Places, Share
 from gateway.stores.counters import Counters, ProcessCounters
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +42,19 @@ class LimitOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """A key or an organization with its limits, until a period is over."""
+    """A key or an organization with its limits, within the period of its quota."""
 
     word: str
     name: str
     limits: CallLimits
     counted: tuple[Counted, ...]
-    until: int
+    within: Window
 
 
-_FOR_EVER = 2**63
+_EVER = Window(0, 2**63)
 
 _TOGETHER = 16
 """Shares that are given back at once: half of the connections that Redis is given by default."""
-
-
-class _Accounts(LRUCache[tuple[str, CallLimits], _Account]):
-    """Those that were not used for longest make room; `forget` is called then, as somebody may hold one."""
-
-    def __init__(self, room: int, forget: Callable[[], None]) -> None:
-        super().__init__(room)
-        self._forget = forget
-
-    def popitem(self) -> tuple[tuple[str, CallLimits], _Account]:
-        self._forget()
-        return super().popitem()
 
 
 class Limiter:
@@ -80,14 +73,16 @@ class Limiter:
         self._timer = timer
         self._now = now
         self._payers: LRUCache[str, Payer] = LRUCache(options.room)
-        self._accounts = _Accounts(options.room, self._payers.clear)
-        self._places: dict[str, Places] = {}
+        self._accounts: LRUCache[tuple[str, CallLimits], _Account] = LRUCache(options.room)
+        self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
+        self._held_shares: set[Share] = set()
+        self._held_places: set[Places] = set()
 
     def charge(self, principal: Principal, charges: Charges) -> Charge:
         """What a call would be charged; `make` does it."""
         now = self._now()
         known = self._payers.get(principal.key_id)
-        if known is not None and known.principal is principal and now < known.until:
+        if known is not None and known.principal is principal and now in known.within:
             return Charge(known, charges, now)
         own, shared = self.limits(principal)
         if not own and not shared:
@@ -108,61 +103,56 @@ class Limiter:
 
     async def tidy(self) -> None:
         """Gives back what was not used for a second, and keeps the places that are; to be done every second."""
-        await self._all(lambda share: share.give_back(IDLE), Places.renew)
+        await self._all(Places.renew, lambda share: share.give_back(IDLE))
 
     async def close(self) -> None:
         """Gives everything back."""
-        await self._all(lambda share: share.give_back(0), Places.renew)
+        await self._all(Places.give_back, lambda share: share.give_back(0))
 
-    async def _all(self, share: Callable[[Share], Awaitable[None]], place: Callable[[Places], Awaitable[None]]) -> None:
-        accounts = list(self._accounts.values())
-        shares = [each.share for account in accounts for each in account.counted if each.share.held]
-        places = [each for each in self._places.values() if each.ours]
-        for first in range(0, len(shares), _TOGETHER):
-            await asyncio.gather(*map(share, shares[first : first + _TOGETHER]))
-        for first in range(0, len(places), _TOGETHER):
-            await asyncio.gather(*map(place, places[first : first + _TOGETHER]))
+    async def _all(self, place: Callable[[Places], Awaitable[None]], share: Callable[[Share], Awaitable[None]]) -> None:
+        """Places first: they are lost when they are not renewed in time."""
+        await _some_at_once(place, list(self._held_places))
+        self._held_shares -= {each for each in self._held_shares if not each.held}
+        await _some_at_once(share, list(self._held_shares))
 
     def _account(self, word: str, name: str, limits: CallLimits, now: int) -> _Account:
         key = (f"{word}:{name}", limits)
         known = self._accounts.get(key)
-        if known is None or known.until <= now:
+        if known is None or now not in known.within:
             known = self._accounts[key] = self._opened(word, key[0], limits, now)
         return known
 
     def _opened(self, word: str, name: str, limits: CallLimits, now: int) -> _Account:
         counted = []
-        until = _FOR_EVER
+        within = _EVER
         if limits.rate is not None:
             counted.append(Counted(self._bucket(name, limits.rate), word, Reason.RATE_LIMITED, limits.rate.seconds))
         if limits.quota is not None:
             within = window(limits.quota.period, now)
-            until = within.until
-            seconds = (until - within.since) // 1000
+            seconds = (within.until - within.since) // 1000
             share = self._quota(name, limits.quota, within)
-            counted.append(Counted(share, word, Reason.QUOTA_USED_UP, seconds, until))
-        return _Account(word, name, limits, tuple(counted), until)
+            counted.append(Counted(share, word, Reason.QUOTA_USED_UP, seconds, within.until))
+        return _Account(word, name, limits, tuple(counted), within)
 
     def _bucket(self, name: str, rate: Rate) -> Share:
-        counters = self._counters
+        counters, interval = self._counters, rate.seconds / rate.calls
         return Share(
-            rate.calls, rate.seconds / rate.calls, lambda asked: counters.bucket(name, rate, asked), self._timer
+            rate.calls, interval, lambda asked: counters.bucket(name, rate, asked), self._timer, self._held_shares
         )
 
     def _quota(self, name: str, quota: Quota, within: Window) -> Share:
         counters = self._counters
-        return Share(quota.calls, 0, lambda asked: counters.quota(name, quota, within, asked), self._timer)
+        return Share(
+            quota.calls, 0, lambda asked: counters.quota(name, quota, within, asked), self._timer, self._held_shares
+        )
 
     def _places_of(self, name: str, limit: int) -> Places:
-        """There is one of each name, whatever the limit was before: calls may be under way in it."""
-        if name not in self._places:
-            if len(self._places) >= self._options.room:
-                self._places = {name: places for name, places in self._places.items() if places.used or places.ours}
-                self._payers.clear()
+        """There is one of each name, whatever the limit was before, as long as anybody has it who may enter it."""
+        places = self._places.get(name)
+        if places is None:
             counters = self._counters
-            self._places[name] = Places(limit, lambda *asked: counters.slots(name, *asked), self._timer)
-        places = self._places[name]
-        places.hold_to(limit)
+            places = Places(limit, lambda *asked: counters.slots(name, *asked), self._timer, self._held_places)
+            self._places[name] = places
         return places
 
     def _payer(self, principal: Principal, accounts: Sequence[_Account]) -> Payer:
@@ -172,10 +162,17 @@ class Limiter:
             rates=tuple(each for each in counted if each.until is None),
             quotas=tuple(each for each in counted if each.until is not None),
             places=tuple(
-                (self._places_of(account.name, account.limits.concurrent), account.word)
+                Crowd(self._places_of(account.name, account.limits.concurrent), account.limits.concurrent, account.word)
                 for account in accounts
                 if account.limits.concurrent is not None
             ),
             windows=", ".join(f"{each.share.calls};window={each.seconds}" for each in counted),
-            until=min(account.until for account in accounts),
+            within=Window(
+                max(account.within.since for account in accounts), min(account.within.until for account in accounts)
+            ),
         )
+
+
+async def _some_at_once(work: Callable[[T], Awaitable[None]], all_of_them: Sequence[T]) -> None:
+    for first in range(0, len(all_of_them), _TOGETHER):
+        await asyncio.gather(*map(work, all_of_them[first : first + _TOGETHER]))

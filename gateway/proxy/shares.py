@@ -1,7 +1,8 @@
 """What one process holds of a counter: calls that it was given and has not used, and places for calls under way.
 
 A key that is called often asks its counter once for many calls: as many as it used in the last second or so. One that
-is called now and then asks each time. What nobody used for a second is given back.
+is called now and then asks each time. What nobody used for a second is given back, and what is left after three: a
+limit lets that much through late, as much as came in meanwhile at most.
 """
 
 from __future__ import annotations
@@ -28,20 +29,31 @@ and Redis is asked once in a hundred calls at most, with an organization's limit
 IDLE = 1.0
 """Seconds after which an unused share is given back."""
 
+_OLD = 3.0
+"""Seconds after which a share is given back that is used slowly: the bucket that it came from has filled meanwhile, and
+both together would be a burst that the limit does not allow."""
+
 
 class Share:
     """Calls of one limit. `interval` is seconds in which one call is added to the counter, 0 where none is.
 
-    `ask` asks the counter, `timer` is seconds from anywhere.
+    `ask` asks the counter, `timer` is seconds from anywhere. Whoever shall `give_back` finds this in `holding` whenever
+    it holds any, however long nobody else has known it.
     """
 
     def __init__(
-        self, calls: int, interval: float, ask: Callable[[Asked], Awaitable[Given]], timer: Callable[[], float]
+        self,
+        calls: int,
+        interval: float,
+        ask: Callable[[Asked], Awaitable[Given]],
+        timer: Callable[[], float],
+        holding: set[Share],
     ) -> None:
         self.calls = calls
         self._interval = interval
         self._ask = ask
         self._timer = timer
+        self._holding = holding
         self.held = 0
         self._left = calls
         self._batch = 0
@@ -64,7 +76,7 @@ class Share:
 
     def put_back(self, calls: int) -> None:
         """Calls that were taken and not made."""
-        self.held += calls
+        self._hold(calls)
 
     def remaining(self) -> int:
         """Calls that could be made now, as far as this process knows."""
@@ -77,9 +89,12 @@ class Share:
         return max(1, ceil(seconds))
 
     async def give_back(self, idle: float) -> None:
-        """Gives back what was not used for `idle` seconds, if there is any."""
-        if self.held and self._asking is None and self._timer() - self._used_at >= idle:
+        """Gives back what was not used for `idle` seconds, or not used up for longer, if there is any."""
+        now = self._timer()
+        unused = now - self._used_at >= idle or now - self._asked_at >= _OLD
+        if self.held and self._asking is None and unused:
             held, self.held, self._batch = self.held, 0, 0
+            self._holding.discard(self)
             self._note(await self._ask(Asked(0, held)))
 
     async def _filled(self, calls: int) -> bool:
@@ -110,12 +125,17 @@ class Share:
             self._batch = max(1, min(grown, _MOST, self.calls // 2))
             wanted = max(self._waiting - self.held, self._batch)
             given = await self._ask(Asked(wanted))
-            self.held += given.calls
+            self._hold(given.calls)
             self._note(given)
             self._refused = 0
             self._dry_until = self._timer() + self._dry_for(wanted - given.calls, given)
         finally:
             self._asking = None
+
+    def _hold(self, calls: int) -> None:
+        self.held += calls
+        if self.held:
+            self._holding.add(self)
 
     def _dry_for(self, missing: int, given: Given) -> float:
         """Seconds for which asking again is no use."""
@@ -129,13 +149,23 @@ class Share:
 
 
 class Places:
-    """Calls under way at once. `ask(limit, used, wanted)` says how many may be here; that holds for some seconds."""
+    """Calls under way at once. `ask(limit, used, wanted)` says how many may be here; that holds for some seconds.
 
-    def __init__(self, limit: int, ask: Callable[[int, int, int], Awaitable[int]], timer: Callable[[], float]) -> None:
+    Whoever shall `renew` finds this in `holding` whenever places are ours.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        ask: Callable[[int, int, int], Awaitable[int]],
+        timer: Callable[[], float],
+        holding: set[Places],
+    ) -> None:
         self.limit = limit
         self.used = 0
         self._ask = ask
         self._timer = timer
+        self._holding = holding
         self.ours = 0
         self._most_used = 0
         self._dry_until = timer()
@@ -151,7 +181,7 @@ class Places:
         return True
 
     def is_held(self) -> bool:
-        """Whether a place is ours and free. With a lower limit than before, more may be ours for a while."""
+        """Whether a place is ours and free. More may be used than are ours: those under way when the limit fell."""
         return self.used < min(self.ours, self.limit)
 
     def enter_held(self) -> None:
@@ -166,7 +196,6 @@ class Places:
         """The limit from now on; calls that are under way go on."""
         if limit != self.limit:
             self.limit = limit
-            self.ours = min(self.ours, limit)
             self._dry_until = self._timer()
 
     async def renew(self) -> None:
@@ -174,6 +203,13 @@ class Places:
         wanted, self._most_used = self._most_used, self.used
         self.ours = min(self.ours, wanted)  # from now on: what is given back may be somebody else's at once
         await asyncio.shield(self._asked(self.used, wanted))
+        if not (self.ours or self.used):
+            self._holding.discard(self)
+
+    async def give_back(self) -> None:
+        """Keeps only the places of calls that are under way."""
+        self._most_used = self.used
+        await self.renew()
 
     def _asked(self, needed: int, wanted: int) -> asyncio.Task[None]:
         if self._asking is None:
@@ -182,6 +218,7 @@ class Places:
 
     async def _ask_for(self, needed: int, wanted: int) -> None:
         try:
+            self._holding.add(self)  # before the answer, which may be lost on its way
             self.ours = await self._ask(self.limit, self.used, wanted)
             if self.ours < needed:
                 self._dry_until = self._timer() + _DRY

@@ -3,18 +3,22 @@
 Nobody asks for each call: who counts takes a share of many calls and asks again when it is used up, see `proxy.shares`.
 
 **What the count is worth.** Through Redis, never more calls are given than a limit allows, whatever gateways do. What a
-gateway was given and lost with its process counts as used. While Redis is away each process counts on alone, from what
-it was told last: with n processes, n - 1 times as many calls too many at most as were left then and came in since. They
-are not told to Redis when it is back. A Redis that lost its data has full buckets again, so one burst is too many; the
-count of a quota is told to it again by the first process that asks. Without Redis each process counts alone for good.
+gateway was given and lost, with its process or with an answer that came too late, counts as used. While Redis is away
+each process counts on alone, from what it was told last, or else from all of it, and lets as many calls be under way as
+the limit says: with n processes, n - 1 times as many calls too many at most as were left then and came in since. Redis
+is told of them when it is back, so that the next outage begins where this one ended. A Redis that lost its data has
+full buckets again, so one burst is too many; the count of a quota is told to it again by the first process that asks.
+Without Redis each process counts alone for good.
 
 The clock is that of Redis. When it goes back, a bucket is as empty as it can be, at most; when it goes forward, full.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
@@ -42,7 +46,10 @@ class Counters(Protocol):
     async def quota(self, name: str, quota: Quota, within: Window, asked: Asked) -> Given: ...
 
     async def slots(self, name: str, limit: int, used: int, wanted: int) -> int:
-        """How many calls of ours may be under way at once, of which `used` are; also renews what we have."""
+        """How many calls of ours may be under way at once; also renews what we have.
+
+        `used` are under way now, and stay counted when they are more: nobody enters before they have become fewer.
+        """
         ...
 
 
@@ -50,10 +57,11 @@ class Counters(Protocol):
 _BUCKET = Script("""
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
-local calls, seconds, wanted, back = unpack(ARGV)
+local calls, seconds, wanted, back, owed = unpack(ARGV)
 local each = seconds / calls
 local full_at = tonumber(redis.call('GET', KEYS[1]) or 0)
-local missing = math.max(0, math.min(full_at - now, seconds) - back * each)
+local missing = math.max(0, math.min(full_at - now, seconds))
+missing = math.max(0, math.min(missing + (owed - back) * each, seconds))
 local there = math.floor((seconds - missing) / each + 1e-9)
 local given = math.min(wanted, there)
 missing = missing + given * each
@@ -65,8 +73,9 @@ end
 return {given, there - given}
 """)
 _QUOTA = Script("""
-local calls, wanted, back, known, seconds = unpack(ARGV)
-local used = math.max(0, (redis.call('GET', KEYS[1]) or known) - back)
+local calls, wanted, back, owed, known, seconds = unpack(ARGV)
+local used = redis.call('GET', KEYS[1])
+used = math.max(0, (used and used + owed or known) - back)
 local there = math.max(0, calls - used)
 local given = math.min(wanted, math.ceil(there / 2))
 redis.call('SET', KEYS[1], string.format('%.0f', used + given), 'EX', seconds)
@@ -86,9 +95,10 @@ for i = 1, #all, 2 do
     others = others + slots
   end
 end
-local ours = math.max(tonumber(used), math.min(wanted, limit - others))
-if ours > 0 then
-  redis.call('HSET', KEYS[1], who, string.format('%.0f %.0f', ours, now + seconds * 1000))
+local ours = math.max(0, math.min(wanted, limit - others))
+local taken = math.max(ours, used)
+if taken > 0 then
+  redis.call('HSET', KEYS[1], who, string.format('%.0f %.0f', taken, now + seconds * 1000))
   redis.call('EXPIRE', KEYS[1], seconds)
 else
   redis.call('HDEL', KEYS[1], who)
@@ -119,7 +129,12 @@ class ProcessCounters:
         return self._used.get((name, within), 0)
 
     async def slots(self, name: str, limit: int, used: int, wanted: int) -> int:  # noqa: ARG002 (nobody else has any)
-        return max(used, min(wanted, limit))
+        return min(wanted, limit)
+
+    def missing(self, name: str, rate: Rate) -> int:
+        """Calls that a bucket lacks, as far as this process knows."""
+        _, given = from_bucket(self._buckets.get((name, rate), 0.0), rate, Asked(0), self._timer())
+        return rate.calls - given.left
 
     def told_bucket(self, name: str, rate: Rate, left: int) -> None:
         """What Redis has left: from here this process would count on."""
@@ -143,29 +158,51 @@ class RedisCounters:
         self._process = process
         self._alone = alone
         self._observer = observer
+        self._owed: LRUCache[str, int] = LRUCache(2 * _ROOM)
+        """Calls that were given here while Redis was away, by its key."""
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def bucket(self, name: str, rate: Rate, asked: Asked) -> Given:
         key = f"{_key(name)}:rate:{rate.calls}/{rate.seconds}"
-        found = await self._run(_BUCKET, key, (rate.calls, rate.seconds, asked.wanted, asked.back))
-        if found is None:
-            return await self._alone.bucket(name, rate, asked)
-        given = Given(*found)
-        self._alone.told_bucket(name, rate, given.left)
-        return given
+        async with self._turn(key):
+            owed = min(self._owed.pop(key, 0), self._alone.missing(name, rate))  # the others have come in since
+            found = await self._run(_BUCKET, key, (rate.calls, rate.seconds, asked.wanted, asked.back, owed))
+            if found is None:
+                return self._owe(key, owed, asked, await self._alone.bucket(name, rate, asked))
+            given = Given(*found)
+            self._alone.told_bucket(name, rate, given.left)
+            return given
 
     async def quota(self, name: str, quota: Quota, within: Window, asked: Asked) -> Given:
         kept = (within.until - within.since) // 1000 + _AFTER_WINDOW
-        values = (quota.calls, asked.wanted, asked.back, self._alone.used(name, within), kept)
-        found = await self._run(_QUOTA, f"{_key(name)}:quota:{quota.period}:{within.since}", values)
-        if found is None:
-            return await self._alone.quota(name, quota, within, asked)
-        given = Given(*found)
-        self._alone.told_quota(name, quota, within, given.left)
-        return given
+        key = f"{_key(name)}:quota:{quota.period}:{within.since}"
+        async with self._turn(key):
+            owed = self._owed.pop(key, 0)
+            values = (quota.calls, asked.wanted, asked.back, owed, self._alone.used(name, within), kept)
+            found = await self._run(_QUOTA, key, values)
+            if found is None:
+                return self._owe(key, owed, asked, await self._alone.quota(name, quota, within, asked))
+            given = Given(*found)
+            self._alone.told_quota(name, quota, within, given.left)
+            return given
 
     async def slots(self, name: str, limit: int, used: int, wanted: int) -> int:
         found = await self._run(_SLOTS, f"{_key(name)}:slots", (self._process, limit, used, wanted, _SLOT_SECONDS))
         return await self._alone.slots(name, limit, used, wanted) if found is None else int(found)
+
+    def _turn(self, key: str) -> asyncio.Lock:
+        """One question about a counter at a time: who counts on alone must know what the others were given."""
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = asyncio.Lock()
+        return turn
+
+    def _owe(self, key: str, owed: int, asked: Asked, given: Given) -> Given:
+        """Notes what was given here. What is given back was given here first, and else counts as used in Redis."""
+        owed += given.calls - asked.back
+        if owed > 0:
+            self._owed[key] = owed
+        return given
 
     async def _run(self, script: Script, key: str, values: Sequence[int | str]) -> Any:
         found = await self._redis.ask(lambda client: script.run(client, key, *values))

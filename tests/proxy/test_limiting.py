@@ -268,6 +268,31 @@ async def test_graphql_is_refused_whole_and_in_its_shape(gateway, limited, targe
     assert int(answer.headers["retry-after"]) >= 1
 
 
+async def test_rapid7s_client_is_told_when_to_come_back_in_the_header_that_it_reads(gateway, limited):
+    limited(rate=Rate(1, SLOW))
+    await gateway.ask()
+    answer = await gateway.ask("GET", "/validate", b"")
+    assert answer.status == 429
+    assert "may make 1 calls" in answer.json["message"]
+    assert answer.headers["x-ratelimit-reset"] == answer.headers["retry-after"] == str(SLOW)
+
+
+async def test_contembers_face_is_refused_in_its_shape(gateway, limited):
+    limited(rate=Rate(1, SLOW))
+    await gateway.ask()
+    answer = await gateway.ask("POST", "/tenant", b'{"query":"{ me { id } }"}')
+    assert answer.status == 429
+    assert [error["code"] for error in answer.json["errors"]] == [429]
+    assert (answer.headers["gateway-reason"], answer.headers["retry-after"]) == ("rate_limited", str(SLOW))
+
+
+async def test_a_limit_whose_number_clients_act_on_is_not_told_in_words_to_graphql(gateway, limited):
+    limited(rate=Rate(1, 42_900))
+    (error,) = (await graphql(gateway, TWO_FIELDS)).json["errors"]
+    assert error["extensions"]["reason"] == "rate_limited"
+    assert "429" not in error["message"]
+
+
 async def test_rest_is_refused_in_its_shape_and_the_log_says_why(gateway, limited):
     limited(rate=Rate(1, SLOW))
     await gateway.ask()
@@ -284,6 +309,21 @@ async def test_rest_is_refused_in_its_shape_and_the_log_says_why(gateway, limite
     assert gateway.value("gateway_requests_total", **labels) == 1
 
 
+async def test_over_its_limit_a_key_has_no_jobs_looked_up(gateway, upstream, limited, says):
+    """To decide, the persister is asked whose job it is; it knows none of these."""
+    limited("sync", rate=Rate(2, SLOW), concurrent=1)
+    upstream.script = upstream.says(says(b"{}", "404 Not Found"))
+    uploads = [
+        gateway.ask("POST", f"/persister/synchronization/jobs/{job}/entities", b"{}", "sync") for job in range(4)
+    ]
+
+    answers = [await upload for upload in uploads]
+    assert [answer.status for answer in answers[2:]] == [429] * 2
+    assert len(upstream.received) == 2
+    limited("sync", rate=Rate(3, SLOW), concurrent=1)
+    assert (await gateway.ask("GET", "/whoami", b"", "sync")).headers["ratelimit-remaining"] == "2"
+
+
 async def test_the_rest_of_a_refused_upload_is_not_taken_for_a_call(gateway, upstream, limited, says):
     limited("sync", rate=Rate(1, SLOW))
     job = {"job": {"id": "1", "integrationInstanceId": "i1"}}
@@ -291,5 +331,12 @@ async def test_the_rest_of_a_refused_upload_is_not_taken_for_a_call(gateway, ups
     create = b'{"source":"integration-managed","integrationInstanceId":"i1","syncMode":"DIFF"}'
     target = "/persister/synchronization/jobs"
     assert (await gateway.ask("POST", target, create, "sync")).status == 200
-    answer = await gateway.ask("POST", f"{target}/1/entities", b'{"entities":[]}', "sync")
-    assert answer.status == 429
+    upload = gateway.call("POST", f"{target}/1/entities", b'{"entities":[]}', "sync", close=False)
+    smuggled = gateway.call("GET", "/whoami", b"", "super")
+    reader, writer = await gateway.connect()
+    writer.write(upload.replace(b"Content-Length: 15", b"Content-Length: %d" % (15 + len(smuggled))) + smuggled)
+    writer.write(gateway.call("GET", "/whoami", b"", "uploads"))
+    got = (await gateway.rest(reader, writer)).raw
+    assert got.startswith(b"HTTP/1.1 429 ")
+    assert b'"key-super"' not in got, "the body of a call that was refused is no call"
+    assert got.count(b"HTTP/1.1 ") == 1 or b'"key-uploads"' in got

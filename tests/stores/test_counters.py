@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -104,8 +105,21 @@ async def test_processes_share_places(shared, other, name):
 
 async def test_calls_that_are_under_way_keep_their_places_when_a_limit_is_lowered(shared, other, name):
     assert await shared.slots(name, 10, 0, 7) == 7
-    assert await shared.slots(name, 3, 5, 7) == 5
+    assert await shared.slots(name, 3, 5, 7) == 3
     assert await other.slots(name, 3, 0, 1) == 0
+    assert await shared.slots(name, 3, 2, 2) == 2
+    assert await other.slots(name, 3, 0, 3) == 1
+
+
+async def test_processes_that_have_more_places_than_the_limit_together_both_come_down(shared, other, name):
+    """As after an outage, in which each had as many as the limit says."""
+    for each in (shared, other):
+        await each.slots(name, 10, 5, 5)
+
+    assert await shared.slots(name, 5, 5, 5) == 0, "none of its five ends and is followed by another"
+    assert await other.slots(name, 5, 5, 5) == 0
+    assert await shared.slots(name, 5, 1, 5) == 0
+    assert await other.slots(name, 5, 3, 5) == 4
 
 
 async def test_the_places_of_a_process_that_is_gone_are_free_again(shared, other, name, redis_server):
@@ -158,6 +172,80 @@ async def test_while_redis_is_away_a_process_counts_on_from_what_it_was_told(ope
     assert await two.store.counters.quota(name, quota, DAY, Asked(100)) == Given(20, 20)
     assert one.seen.counted_ == {"redis": 2, "process": 1}
     assert one.seen.faults == ["unreachable"]
+
+
+@contextmanager
+def full(server):
+    """Redis says no at once to what would need memory."""
+    with redis.Redis.from_url(server.url) as raw:
+        raw.config_set("maxmemory", 1)
+        yield
+        raw.config_set("maxmemory", 0)
+
+
+async def test_what_passed_during_an_outage_is_told_to_redis_when_it_is_back(shared, other, name, redis_server):
+    rate, quota = Rate(100, SLOW), Quota(100, Period.DAY)
+    with full(redis_server):
+        assert await shared.bucket(name, rate, Asked(30)) == Given(30, 70)
+        assert await shared.bucket(name, rate, Asked(0, back=10)) == Given(0, 80)
+        assert await shared.quota(name, quota, DAY, Asked(30)) == Given(30, 70)
+        assert await shared.quota(name, quota, DAY, Asked(0, back=10)) == Given(0, 80)
+
+    assert await other.bucket(name, rate, Asked(5)) == Given(5, 95), "not told yet"
+    assert await other.quota(name, quota, DAY, Asked(5)) == Given(5, 95)
+    for counters in (shared, shared, other):
+        assert await counters.bucket(name, rate, Asked(0)) == Given(0, 75), "told once"
+        assert await counters.quota(name, quota, DAY, Asked(0)) == Given(0, 75)
+
+
+async def test_a_redis_that_comes_and_goes_opens_no_limit_anew(shared, name, redis_server):
+    rate, quota = Rate(100, SLOW), Quota(100, Period.DAY)
+    given_ = [0, 0]
+    for _ in range(20):
+        with full(redis_server):
+            given_[0] += (await shared.bucket(name, rate, Asked(7))).calls
+            given_[1] += (await shared.quota(name, quota, DAY, Asked(7))).calls
+        given_[0] += (await shared.bucket(name, rate, Asked(3))).calls
+        given_[1] += (await shared.quota(name, quota, DAY, Asked(3))).calls
+
+    assert given_ == [100, 100]
+
+
+async def test_what_came_in_since_an_outage_pays_for_what_passed_in_it(opened, redis_server, name):
+    store = await opened(redis_url=redis_server.url, redis_timeout=5.0)
+    counters, rate = store.store.counters, Rate(100, 100)
+    with full(redis_server):
+        assert await counters.bucket(name, rate, Asked(50)) == Given(50, 50)
+        store.seen.clock += 20
+
+    assert (await counters.bucket(name, rate, Asked(0))).left == 70
+
+
+async def test_two_that_owe_more_than_there_is_leave_an_empty_bucket_and_no_worse(shared, other, name, redis_server):
+    rate = Rate(100, SLOW)
+    with full(redis_server):
+        for counters in (shared, other):
+            assert await counters.bucket(name, rate, Asked(90)) == Given(90, 10)
+
+    assert await shared.bucket(name, rate, Asked(0)) == Given(0, 10)
+    assert await other.bucket(name, rate, Asked(50)) == Given(0, 0)
+    assert await other.bucket(name, rate, Asked(50, back=1)) == Given(1, 0)
+
+
+async def test_an_answer_that_came_too_late_is_never_counted_less_than_once(opened, redis_server, name):
+    """Redis has run the script, or not: nobody can tell."""
+    store = await opened(redis_url=redis_server.url, redis_timeout=0.2)
+    counters, quota = store.store.counters, Quota(100, Period.DAY)
+    assert await counters.quota(name, quota, DAY, Asked(1)) == Given(1, 99)
+    redis_server.stop()
+    assert await counters.quota(name, quota, DAY, Asked(10)) == Given(10, 89)
+    redis_server.go_on()
+    with redis.Redis.from_url(redis_server.url) as raw:
+        raw.ping()
+        store.seen.clock += 60
+        await counters.quota(name, quota, DAY, Asked(0))
+        (key,) = raw.keys()
+        assert int(raw.get(key)) in (11, 21)
 
 
 async def test_a_redis_that_lost_its_data_is_told_what_was_used_of_a_quota(shared, other, name, redis_server):
