@@ -36,6 +36,7 @@ from gateway.proxy import (
     Ops,
     Pages,
     Seals,
+    Unlimited,
     Upstreams,
     listening,
     reachable,
@@ -125,7 +126,7 @@ def _pages(settings: Settings, metrics: Metrics, world: World) -> Pages:
 def _admin(settings: Settings, deps: Deps, control: Control) -> Admin:
     proxy = options.proxy(settings)
     few = replace(proxy, buffered_bytes=proxy.buffered_bytes // 8)  # administrators send little; consumers come first
-    handler = Handler(replace(deps, plan=plan_locally), few)
+    handler = Handler(replace(deps, plan=plan_locally, limiter=Unlimited(options.limiter(settings))), few)
     bad_codes = _bad_keys(settings, deps.metrics)
     return Admin(handler, control.logins, deps.metrics, proxy.front, deps.new_id, bad_codes=bad_codes)
 

@@ -6,7 +6,7 @@ from gateway.proxy.decisions import DecisionLog, DecisionOptions
 from gateway.proxy.handler import Handler
 from gateway.proxy.identity import Identities, IdentityOptions
 from gateway.proxy.jobs import Jobs
-from gateway.proxy.limiting import Limiter, LimitOptions
+from gateway.proxy.limiting import Limiter, LimitOptions, Unlimited
 from gateway.proxy.line import Binding
 from gateway.proxy.listener_options import ListenerOptions
 from gateway.proxy.ops import Health, Ops, OpsOptions
@@ -39,6 +39,7 @@ __all__ = [
     "Pages",
     "ProxyOptions",
     "Seals",
+    "Unlimited",
     "UpstreamOptions",
     "Upstreams",
     "UseWriter",

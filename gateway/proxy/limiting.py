@@ -173,6 +173,14 @@ class Limiter:
         )
 
 
+class Unlimited(Limiter):
+    """Knows the limits and charges nothing, for administrators: whoever revokes the key that used up what an
+    organization may call must not be refused for that."""
+
+    def charge(self, principal: Principal, charges: Charges) -> Charge:  # noqa: ARG002 (nothing is asked about them)
+        return UNCHARGED
+
+
 async def _some_at_once(work: Callable[[T], Awaitable[None]], all_of_them: Sequence[T]) -> None:
     for first in range(0, len(all_of_them), _TOGETHER):
         await asyncio.gather(*map(work, all_of_them[first : first + _TOGETHER]))

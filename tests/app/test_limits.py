@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import pytest
 import redis
 
@@ -45,3 +46,18 @@ async def test_a_gateway_that_ends_gives_back_all_that_it_holds(limited, serve, 
             assert (await served.call())[0] == 200
     assert missing(redis_server) == 3
     assert not places(redis_server)
+
+
+async def test_administrators_are_not_refused_for_what_others_used_up(make_settings, serve, upstream):
+    upstream.let_go.set()
+    settings = make_settings(limits={"organization_rate": f"1/{SECONDS}"})
+    async with serve(settings) as served, aiohttp.ClientSession() as session:
+        session.headers["Authorization"] = f"Bearer {served.key}"
+        assert [(await served.call())[0] for _ in range(2)] == [200, 429]
+        for _ in range(3):
+            async with session.get(f"{served.gateway.admin}/whoami") as answer:
+                assert answer.status == 200
+                assert (await answer.json())["limits"]["calls"]["organization"]["rate"] == {
+                    "calls": 1,
+                    "seconds": SECONDS,
+                }
