@@ -166,6 +166,17 @@ class PostgresServer:
     def remove(self) -> None:
         shutil.rmtree(self._folder)
 
+    def twin(self) -> PostgresServer:
+        """Another server with the same files and password, while this one is stopped."""
+        twin = PostgresServer()
+        twin.password = self.password
+        subprocess.run(["cp", "-a", str(self._folder / "data"), str(twin._folder)], check=True)
+        return twin
+
+    def become_standby(self) -> None:
+        """From the next start on: it only waits for what a primary would send."""
+        (self._folder / "data" / "standby.signal").touch()
+
     def new_database(self) -> str:
         """The address of an empty database of a test's own."""
         name = f"test_{next(self._numbers)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
+from asyncpg import InterfaceError, PostgresError, TargetServerAttributeNotMatched  # type: ignore[import-untyped]
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionInTime
 
@@ -13,6 +13,8 @@ from gateway.stores.base import Conflict, StoreUnavailable
 
 _UNIQUE_VIOLATION = "23505"
 _LOCK_NOT_AVAILABLE = "55P03"
+
+_STANDBY = "the database is a standby, which lags behind the truth: name the primary"
 
 
 @contextmanager
@@ -25,6 +27,8 @@ def faults_named() -> Iterator[None]:
     except DBAPIError as fault:
         if _code(fault) == _LOCK_NOT_AVAILABLE:
             raise StoreUnavailable("another change did not end in time") from fault
+        if isinstance(_original(fault), TargetServerAttributeNotMatched):
+            raise StoreUnavailable(_STANDBY) from fault
         raise StoreUnavailable(f"the database failed: {told(fault)}") from fault
     except NoConnectionInTime as fault:
         raise StoreUnavailable("the database has no connection free") from fault

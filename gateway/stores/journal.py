@@ -71,6 +71,11 @@ class History(Protocol):
     """What a resolver follows. Every method raises StoreUnavailable when the history cannot be read, and then nothing
     that is held can be trusted until `catch_up` succeeds."""
 
+    @property
+    def position(self) -> Mark:
+        """Where the journal stands: all changes to here were told."""
+        ...
+
     async def catch_up(self, forget: Forget) -> None:
         """Tells what was changed since the last time: at least all that was acknowledged before this call began.
 
@@ -146,6 +151,10 @@ class Journal:
         except (sqlite3.Error, StoreUnavailable) as fault:
             self._connection.close()
             raise StoreError(f"`{file.path}` is no database that the gateway can read: {fault}") from fault
+
+    @property
+    def position(self) -> Mark:
+        return self._at
 
     def close(self) -> None:
         self._connection.close()

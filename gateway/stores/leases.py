@@ -65,7 +65,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.stores.base import StoreUnavailable
 from gateway.stores.clock import boot_clock
 from gateway.stores.faults import faults_named
-from gateway.stores.journal import Forget, Record
+from gateway.stores.journal import Forget, Mark, Record
 from gateway.stores.postgres import LOCK
 from gateway.stores.sql import Announced
 
@@ -132,6 +132,10 @@ class LeasedJournal:
         self._failing = False
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def position(self) -> Mark:
+        return self._journal.position
 
     async def catch_up(self, forget: Forget) -> None:
         """Does nothing, and does not suspend, while the lease holds: what was acknowledged is forgotten already."""

@@ -19,8 +19,10 @@ Who writes by hand must take the same lock first: `SELECT pg_advisory_xact_lock(
 One lock for everything costs nothing that matters: changes are made by people, and take milliseconds. Readers take no
 lock. A gateway that stands still within a change, or is cut off from the server, loses it after `_ABANDONED`.
 
-Only a primary is of use: a standby's history ends a little earlier than the truth, so it is refused. And the
-connections must be the server's own: a pooler that hands a connection to others between transactions keeps no settings.
+Only a primary is of use: a standby's history ends a little earlier than the truth. So no connection is made to one, and
+none is kept: a primary becomes a standby by a restart, which ends them all. When the address moves to another server,
+what leads to the old one is gone by then, or leads to no one who would answer. And the connections must be the server's
+own: a pooler that hands a connection to others between transactions keeps no settings.
 
 When the connection ends while a change commits, nobody can tell from here whether it was kept: that is
 `StoreUnavailable` too, and the caller looks before doing it again. Old or new state, never half of it.
@@ -31,7 +33,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.stores import versions
@@ -59,6 +60,7 @@ def engine(options: StoreOptions, *, connections: int, ping: bool = True) -> Asy
         connect_args={
             "dsn": options.url,
             "timeout": options.sql_wait,
+            "target_session_attrs": "primary",
             "server_settings": {
                 "application_name": "gateway",
                 "default_transaction_isolation": "read committed",
@@ -108,11 +110,9 @@ async def migrate(options: StoreOptions) -> tuple[int, int]:
 
 
 async def refuse_unfit(pool: AsyncEngine) -> None:
-    """Raises StoreError for a database that is not ours, or not to be written to."""
+    """Raises StoreError for a database that is not ours."""
     with _opening():
         async with pool.connect() as connection:
-            if await connection.scalar(text("SELECT pg_is_in_recovery()")):
-                raise StoreError(f"{WHERE} is a standby, which lags behind the truth: name the primary")
             if refused := versions.fault(WHERE, await connection.run_sync(versions.version)):
                 raise StoreError(refused)
 

@@ -22,9 +22,8 @@ from gateway.stores.faults import faults_named
 from gateway.stores.journal import IS_CURRENT, Forget, Mark, Record, asked, everything, read_on
 from gateway.stores.options import StoreOptions
 
-_ROWS = "SELECT seq, nonce, digest, organization_id, pg_is_in_recovery() AS standby FROM changes"
-_SINCE = text(f"{_ROWS} WHERE seq >= :seq ORDER BY seq LIMIT :most")
-_NEWEST = text(f"{_ROWS} ORDER BY seq DESC LIMIT 1")
+_SINCE = text("SELECT seq, nonce, digest, organization_id FROM changes WHERE seq >= :seq ORDER BY seq LIMIT :most")
+_NEWEST = text("SELECT seq, nonce FROM changes ORDER BY seq DESC LIMIT 1")
 _IS_CURRENT = text(IS_CURRENT)
 _LARGEST = 2**63 - 1
 
@@ -58,7 +57,6 @@ class PostgresJournal:
 
     @property
     def position(self) -> Mark:
-        """Where the journal stands: all changes to here were told."""
         return self._at
 
     async def close(self) -> None:
@@ -91,7 +89,6 @@ class PostgresJournal:
 
     async def _advance(self, forget: Forget) -> None:
         rows = await _read(self._pool, _SINCE, {"seq": self._at.seq, "most": self._limit + 1})
-        _refuse_standby(rows)
         told = [(row.seq, row.nonce, row.digest, row.organization_id) for row in rows]
         known = read_on(self._at, told, self._limit)
         if known is None:
@@ -111,13 +108,7 @@ async def _newest(pool: AsyncEngine) -> Mark:
     rows = await _read(pool, _NEWEST, {})
     if not rows:  # `create` writes the first one
         raise StoreUnavailable("the database is damaged: its table of changes is empty")
-    _refuse_standby(rows)
     return Mark(rows[0].seq, rows[0].nonce)
-
-
-def _refuse_standby(rows: Sequence[Row[Any]]) -> None:
-    if rows and rows[0].standby:
-        raise StoreUnavailable("the database is a standby now, which lags behind the truth")
 
 
 async def _read(pool: AsyncEngine, statement: TextClause, values: dict[str, Any]) -> Sequence[Row[Any]]:

@@ -37,6 +37,9 @@ memory and under way is dropped at once, and with it the epochs. A key never mov
   the mark is older than B's row, so rule 2 refuses it in every process, whatever the order of the writes. That Redis
   keeps the newer of two records, and that keys which were revoked leave theirs, is housekeeping; so are deletions from
   it, and the messages that wake the gateways of a PostgreSQL save time. Nothing depends on them.
+- *A change that is lost again*, because a server takes over that lacks it or a backup is put back: who has been told of
+  it learns that the history is another one. So what was read after a change that was not told yet is answered with,
+  and not kept: where the journal stands before that change, the history that goes on without it is the same one.
 - *Callers that share one look-up.* One that joined late may have begun after a revocation that the look-up did not
   see. But by rule 1 its row was read before they joined, which has overtaken the look-up, or raised the epoch above
   what it has read. A flight is taken off the board in the step in which its record is kept, so nobody can join an
@@ -252,14 +255,19 @@ class LayeredResolver:
         raise StoreUnavailable(f"the key changed {_ROUNDS} times while it was read")
 
     def _keep(self, record: Record, level: Level) -> Found:
-        self._dropped.pop(record.digest, None)
+        """The answer that a record gives; it is remembered unless it tells of changes that the journal has not."""
+        is_told = record.at.seq <= self._journal.position.seq
         if record.key is None:
             absent = Absent(record.why)
             self._present.pop(record.digest, None)  # one that its organization's epoch has overtaken
-            self._absent[record.digest] = _Held(absent, record.organization, record.at.seq)
+            self._dropped.pop(record.digest, None)
+            if is_told:
+                self._absent[record.digest] = _Held(absent, record.organization, record.at.seq)
             self._observer.looked_up(level, "absent")
             return absent
         present = self._compiled(record.key)
-        self._present[record.digest] = _Held(present, record.organization, record.at.seq)
+        if is_told:
+            self._dropped.pop(record.digest, None)
+            self._present[record.digest] = _Held(present, record.organization, record.at.seq)
         self._observer.looked_up(level, "found")
         return present

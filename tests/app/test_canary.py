@@ -19,7 +19,16 @@ from gateway.cli import main
 from gateway.control.texts import is_id
 from gateway.keys import Extent, Identity, Key, Kind, Principal, digest
 from gateway.metrics import Metrics
-from gateway.stores import Absent, KeyQuery, Organization, StoreOptions, StoreUnavailable, make_store, open_store
+from gateway.stores import (
+    Absent,
+    KeyQuery,
+    Organization,
+    StoreOptions,
+    StoreUnavailable,
+    Unavailable,
+    make_store,
+    open_store,
+)
 from gateway.stores.tables import CANARY, audit_events, changes, identities, key_uses, keys
 
 NOON = 1_700_000_000_000
@@ -158,6 +167,24 @@ async def test_a_round_that_cannot_be_made_is_no_measurement(flown):
     assert value(flown.metrics, "gateway_revocation_lag_seconds_count") == 0
 
 
+async def test_an_outage_after_the_revocation_is_no_key_that_was_kept_from_anyone(flown):
+    class Leaving:
+        """Away after the first answer."""
+
+        def __init__(self, real):
+            self.answers = iter([real.find])
+
+        async def find(self, its):
+            answer = next(self.answers, None)
+            return Unavailable("away") if answer is None else await answer(its)
+
+    flown.store = replace(flown.store, resolver=Leaving(flown.store.resolver))
+    with pytest.raises(StoreUnavailable, match="away"):
+        await flown.canary.round()
+
+    assert rounds(flown.metrics) == {"failed": 1}
+
+
 @pytest.mark.parametrize("drawn", [0, 1, 2**31, 2**32 - 1])
 def test_the_first_round_is_at_any_time_of_the_first_period(drawn):
     world = World(randomness=drawn.to_bytes)
@@ -274,9 +301,9 @@ async def test_the_round_of_a_process_that_died_is_ended_by_another(flown):
 
 
 async def test_what_is_removed_concerns_no_other_key(flown):
-    """Not the newest change either, where gateways stand: what they know they go on knowing."""
+    """Whatever its id. Not the newest change either, where gateways stand: what they know they go on knowing."""
     account = Identity("identity", Kind.ACCOUNT, "acme")
-    real = Key("key", account, "k", None, None, "gwa_1234", NOON, None, None, None)
+    real = Key(f"canary:{digest('real')[:32]}", account, "k", None, None, "gwa_1234", NOON, None, None, None)
     async with flown.store.registry.change() as change:
         await change.add_organization(Organization("acme", "Acme"))
         await change.add_identity(account)

@@ -10,7 +10,7 @@ from app.outages import AWAY, INVALID, SERVED, calling, nobodys, settings, until
 from conftest import PostgresServer
 from stores.followers import Wire, statements
 
-from gateway.app import StartError
+from gateway.app import StartError, serving
 
 LEASE = 2.0
 PATIENT = {"lookup_timeout": 20.0, "sql_wait": 20.0}
@@ -169,7 +169,7 @@ async def test_a_standby_is_not_asked(chosen, server):
     async with calling(chosen()) as there:
         known, cold = await there.known(), await there.key()
         server.stop()
-        (server._folder / "data" / "standby.signal").touch()
+        server.become_standby()
         server.start()
         stopped = time.monotonic()
 
@@ -181,7 +181,7 @@ async def test_a_standby_is_not_asked(chosen, server):
         assert status == 503
         assert "standby" in report
         with pytest.raises(StartError, match="is a standby"):
-            async with calling(chosen()):
+            async with serving(chosen()):
                 pytest.fail("it started")
 
         server.tell("postgres", "SELECT pg_promote()")

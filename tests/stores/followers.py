@@ -47,6 +47,10 @@ class Wire:
         self._flows = asyncio.Event()
         self._flows.set()
 
+    def lead_to(self, port: int) -> None:
+        """Where connections go from now on; those that are open stay."""
+        self._server_port = port
+
     def stop(self) -> None:
         """Nothing comes through until `go_on`; connections stay."""
         self._flows.clear()

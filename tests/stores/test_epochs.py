@@ -29,7 +29,7 @@ from gateway.keys import (
 )
 from gateway.stores import Absent, Group, Organization
 from gateway.stores.file import DatabaseFile
-from gateway.stores.journal import Journal
+from gateway.stores.journal import Changed, Journal, everything
 from gateway.stores.postgres_journal import PostgresJournal
 from gateway.stores.resolver import LayeredResolver
 
@@ -185,6 +185,17 @@ async def test_a_row_of_nothing_in_particular_is_about_everything(opened, databa
     assert store.seen.take()["memory", "miss"] == 1
 
 
+async def test_what_redis_knew_before_a_row_of_nothing_in_particular_is_stale(opened, database, redis_url):
+    one, cold = await opened(redis_url=redis_url), await opened(redis_url=redis_url)
+    _, its = await one.new_key()
+    await one.find(its)
+    database.by_hand("INSERT INTO changes (nonce) VALUES (7)")
+
+    assert isinstance(await cold.find(its), Principal)
+
+    assert cold.seen.take() == {("memory", "miss"): 1, ("redis", "stale"): 1, ("sql", "found"): 1}
+
+
 async def test_what_redis_knew_before_a_change_of_the_organization_is_stale(opened, stores, redis_url):
     store, _ = stores
     await (await opened(redis_url=redis_url)).find(HERS)
@@ -196,6 +207,21 @@ async def test_what_redis_knew_before_a_change_of_the_organization_is_stale(open
 
     assert await cold.find(HERS) == SUSPENDED
     assert cold.seen.take()["redis", "stale"] == 1
+
+
+@pytest.mark.parametrize("levels", [{}], ids=["sql"])
+async def test_in_another_history_whose_numbers_are_lower_no_epoch_of_before_counts(stores):
+    """That of a restored backup: it would keep the organization's keys out until the numbers are that high again."""
+    store, _ = stores
+    async with journal_of(store) as journal, assembled(store, journal) as resolver:
+        resolver._forget([Changed(10**9, None, "acme")])
+        assert (await resolver.find(HERS)).why == "the key changed 3 times while it was read"
+
+        resolver._forget(everything(journal.position))
+
+        for _ in range(2):
+            assert isinstance(await resolver.find(HERS), Principal)
+        assert store.seen.take()["memory", "found"] == 1
 
 
 # --- races --------------------------------------------------------------------------------------------------------
@@ -268,6 +294,30 @@ async def test_a_change_that_is_told_after_the_last_check_overtakes_the_look_ups
         assert await resolver.find(HERS) == expected
         assert await resolver.find(HERS) == expected
         assert store.seen.take().get(("sql", "stale"), 0) == stale
+
+
+@pytest.mark.parametrize("levels", [{}], ids=["sql"])
+async def test_what_was_read_of_a_change_that_is_lost_again_is_not_remembered(stores, database):
+    """A server without the newest changes takes over, or a backup: of a change that was not told yet, nobody tells that
+    it never was."""
+    store, _ = stores
+    acts = [LIMITS]
+
+    async def load(digest: Any) -> Any:
+        if acts:
+            await changed(store, lambda change: change.set_limits("key of eve@acme", acts.pop()))
+        return await store.registry.load(digest)
+
+    async with journal_of(store) as journal, assembled(store, journal, load) as resolver:
+        assert (await resolver.find(HERS)).limits == LIMITS
+        assert not resolver.knows(HERS)
+        database.by_hand(
+            "DELETE FROM changes WHERE seq = (SELECT max(seq) FROM changes)",
+            "UPDATE keys SET limits = NULL, version = 1 WHERE id = 'key of eve@acme'",
+        )
+
+        assert (await resolver.find(HERS)).limits == UNLIMITED_CALLS
+        assert resolver.knows(HERS)
 
 
 @pytest.mark.parametrize("levels", [{}], ids=["sql"])

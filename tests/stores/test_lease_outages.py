@@ -7,10 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from stores.followers import LOOSE, seconds, until, warm
+from stores.followers import LOOSE, seconds, until, warm, wired
 
 from gateway.keys import Principal
 from gateway.stores import Absent, StoreOptions, StoreUnavailable, Unavailable, make_store
@@ -96,3 +97,39 @@ async def test_a_server_that_goes_away_after_the_commit_is_waited_out(away):
     assert 1.4 < took < 1.5 + LOOSE
     server.start()
     assert await other.find(its) == Absent("revoked")
+
+
+@pytest.mark.parametrize("lease", [0.0, 0.5])
+async def test_after_a_failover_the_old_server_is_not_asked_though_it_lives_on_as_a_standby(away, lease):
+    """The address moves to the new primary, while connections that are open would stay with the old one."""
+    server, open_ = away
+    first = await open_()
+    (key, its), (_, others) = await first.new_key(), await first.new_key()
+    async with wired(SimpleNamespace(options={"url": first.options.url})) as (wire, near):
+        store = await open_(url=near, lease=lease)
+        assert isinstance(await store.find(its), Principal)
+        server.stop()
+        twin = server.twin()
+        server.become_standby()
+        server.start()
+        while isinstance(await store.find(its), Principal):  # noqa: ASYNC110 (the lease ends by itself)
+            await asyncio.sleep(0.01)
+        for each in (its, others):
+            assert isinstance(await store.find(each), Unavailable)
+        with pytest.raises(StoreUnavailable):
+            await store.new_key()
+
+        twin.start()
+        try:
+            new = await open_(url=twin.url(first.options.url.rpartition("/")[2]))
+            await new.revoke(key)
+            wire.lead_to(twin.port)
+            async with asyncio.timeout(10 * LOOSE):
+                while isinstance(await store.find(its), Unavailable):  # noqa: ASYNC110 (of a server)
+                    await asyncio.sleep(0.01)
+            assert await store.find(its) == Absent("revoked")
+            assert isinstance(await store.find(others), Principal)
+            await store.new_key()
+        finally:
+            twin.stop()
+            twin.remove()

@@ -58,6 +58,12 @@ async def test_an_older_record_never_replaces_a_newer_one(level, raw, unknown, f
     assert kept == [10, 10, 11, 11, 11, 10**15, 10**15]
 
 
+async def test_of_two_histories_with_the_same_number_the_later_writer_wins(level, unknown):
+    for nonce in (1, 2, 1):
+        await level.put(Record(unknown, Mark(9, nonce), None, "revoked"))
+        assert (await level.get(unknown)).at == Mark(9, nonce)
+
+
 async def test_writers_at_once_leave_the_newest(level, unknown):
     records = [Record(unknown, Mark(seq, seq), None, "revoked") for seq in range(50)]
     random.shuffle(records)
