@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from bench import ACCOUNT, CONFIG, cpu_seconds, made_keys, pin, say, started
 
-LIMITS = {"looked up": "bad_keys = 0", "refused": "bad_keys = 1\nbad_keys_seconds = 1000000"}
+LIMITS = {"looked up": 'bad_keys = "none"', "refused": 'bad_keys = "1/86400"'}
 
 
 @dataclass(frozen=True, slots=True)

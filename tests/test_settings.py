@@ -273,6 +273,6 @@ def test_one_address_may_not_have_all_connections(file):
 
 
 def test_bad_keys_may_be_unlimited(file):
-    assert load(file(WHOLE + "[limits]\nbad_keys = 0")).limits.bad_keys == 0
-    (fault,) = faults(file(WHOLE + "[limits]\nbad_keys = -1"))
-    assert fault.startswith("limits.bad_keys: ")
+    assert load(file(WHOLE + '[limits]\nbad_keys = "none"')).limits.bad_keys is None
+    (fault,) = faults(file(WHOLE + '[limits]\nbad_keys = "0/60"'))
+    assert fault == "limits.bad_keys: is out of range: a rate is 1 to 1000000000 calls, not 0"

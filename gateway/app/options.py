@@ -169,7 +169,7 @@ def listener(settings: Settings) -> ListenerOptions:
 
 def bad_keys(settings: Settings) -> BadKeyOptions:
     limits = settings.limits
-    return BadKeyOptions(calls=limits.bad_keys, seconds=limits.bad_keys_seconds, addresses=limits.addresses)
+    return BadKeyOptions(rate=rate_of(limits.bad_keys) if limits.bad_keys else None, addresses=limits.addresses)
 
 
 def ops(settings: Settings) -> OpsOptions:

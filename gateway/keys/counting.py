@@ -47,6 +47,13 @@ def from_bucket(full_at: float, rate: Rate, asked: Asked, now: float) -> tuple[f
     return now + missing + calls * each, Given(calls, there - calls)
 
 
+def until_next(full_at: float, rate: Rate, now: float) -> float:
+    """Seconds until there is a call in the bucket; 0 where there is one."""
+    each = rate.seconds / rate.calls
+    missing = max(0.0, min(full_at - now, rate.seconds))
+    return max(0.0, missing + each * (1 - _A_HAIR) - rate.seconds)
+
+
 def from_quota(used: int, quota: Quota, asked: Asked) -> tuple[int, Given]:
     """How many calls are used after this, and what there was.
 

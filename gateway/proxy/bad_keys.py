@@ -1,9 +1,8 @@
 """How often an address may send a key that does not work, before its calls are refused without looking anything up.
 
-Each address has a bucket, by the generic cell rate algorithm (ATM Forum, "Traffic Management Specification 4.0",
-section 4.4.2): one number says when it is full again. A call that is answered 401 takes from it. While there is none
-left, calls whose key this process knows are served as ever, so that a neighbour behind the same address pays for
-nobody; all others are answered 429, which takes nothing: an address that goes on gets as many 401 as its bucket fills.
+Each address has a bucket, see `keys.counting`. A call that is answered 401 takes from it. While there is none left,
+calls whose key this process knows are served as ever, so that a neighbour behind the same address pays for nobody; all
+others are answered 429, which takes nothing: an address that goes on gets as many 401 as its bucket fills.
 
 The buckets are this process's own: of several workers each counts the calls that it serves, so that N of them let N
 times as many through, and a new worker begins with full buckets. Likewise each knows only the keys that it has served
@@ -16,53 +15,31 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
 from gateway.http1 import Reason, Refusal
+from gateway.keys import Rate
+from gateway.keys.counting import Asked, from_bucket, until_next
 
-_SECOND = 1_000_000_000
+_FULL = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class BadKeyOptions:
-    calls: int = 60
-    """At once by one address, and as many again in `seconds`; 0 is no limit. An office behind one address has somebody
-    with an old key every day; a client that loops with one makes 22 calls a second."""
-    seconds: float = 60.0
+    rate: Rate | None = field(default_factory=lambda: Rate(60, 60))
+    """Of one address; None is no limit. An office behind one address has somebody with an old key every day; a client
+    that loops with one makes 22 calls a second."""
     addresses: int = 10_000
     """Addresses remembered, about 200 bytes each; the one that called the longest ago goes first, its bucket full."""
-
-
-class Buckets:
-    """By address. `now` is nanoseconds from anywhere, and never runs back."""
-
-    def __init__(self, options: BadKeyOptions) -> None:
-        self._each = max(1, int(options.seconds * _SECOND) // options.calls)
-        self._tolerance = self._each * (options.calls - 1)
-        self._full_at: LRUCache[str, int] = LRUCache(options.addresses)
-
-    def __len__(self) -> int:
-        return len(self._full_at)
-
-    def wait(self, address: str, now: int) -> int:
-        """Nanoseconds until there is something in the bucket; 0 for at once."""
-        return max(0, self._full_at.get(address, now) - now - self._tolerance)
-
-    def take(self, address: str, now: int) -> int:
-        """Takes one; the nanoseconds to wait where there is none, and then nothing is taken."""
-        wait = self.wait(address, now)
-        if not wait:
-            self._full_at[address] = max(self._full_at.get(address, now), now) + self._each
-        return wait
 
 
 class BadKeys:
     """Refuses calls of addresses that sent too many bad keys; `refused` is told of each one.
 
-    An address is as `http1.counted` makes it; None is one that cannot be told, and is not limited. `clock` is
-    nanoseconds from anywhere.
+    An address is as `http1.counted` makes it; None is one that cannot be told, and is not limited. `timer` is seconds
+    from anywhere.
     """
 
     def __init__(
@@ -70,31 +47,33 @@ class BadKeys:
         options: BadKeyOptions | None = None,
         *,
         refused: Callable[[], None] = lambda: None,
-        clock: Callable[[], int] = time.monotonic_ns,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         options = options or BadKeyOptions()
-        self._buckets = Buckets(options) if options.calls else None
+        self._rate = options.rate
+        self._full_at: LRUCache[str, float] = LRUCache(options.addresses)
         self._refused = refused
-        self._clock = clock
+        self._timer = timer
+
+    def __len__(self) -> int:
+        return len(self._full_at)
 
     def look(self, address: str | None) -> Refusal | None:
         """The answer to a call of a stranger whose address is over its limit; None for one that may be looked up."""
-        if address is None or self._buckets is None:
+        if address is None or self._rate is None:
             return None
-        return self._refusal(self._buckets.wait(address, self._clock()))
+        wait = until_next(self._full_at.get(address, _FULL), self._rate, self._timer())
+        return self._refusal(wait) if wait else None
 
     def failed(self, address: str | None) -> Refusal | None:
         """Counts a key that did not work; the answer instead of 401 where the address is over its limit by now."""
-        if address is None or self._buckets is None:
+        if address is None or self._rate is None:
             return None
-        return self._refusal(self._buckets.take(address, self._clock()))
+        full_at, now = self._full_at.get(address, _FULL), self._timer()
+        self._full_at[address], given = from_bucket(full_at, self._rate, Asked(1), now)
+        return None if given.calls else self._refusal(until_next(full_at, self._rate, now))
 
-    def _refusal(self, wait: int) -> Refusal | None:
-        if not wait:
-            return None
+    def _refusal(self, wait: float) -> Refusal:
         self._refused()
-        return Refusal(
-            Reason.RATE_LIMITED,
-            "too many calls of this address had no key that works; check the keys there, and wait",
-            retry_after=math.ceil(wait / _SECOND),
-        )
+        message = "too many calls of this address had no key that works; check the keys there, and wait"
+        return Refusal(Reason.RATE_LIMITED, message, retry_after=max(1, math.ceil(wait)))

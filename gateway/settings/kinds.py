@@ -101,15 +101,21 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+_NONE = "none"
+"""What TOML has no word for."""
+
+
 def _rate(value: str | None) -> str | None:
-    if value is not None:
-        rate_of(value)
+    if value in (None, _NONE):
+        return None
+    rate_of(value)
     return value
 
 
 def _quota(value: str | None) -> str | None:
-    if value is not None:
-        quota_of(value)
+    if value in (None, _NONE):
+        return None
+    quota_of(value)
     return value
 
 

@@ -205,10 +205,8 @@ class Limits(Section):
     """Connections of clients to one listener, open at once."""
     connections_per_address: Count = 128
     """Of these from one address (IPv6: one /64); less than `limits.connections`, so that nobody takes them all."""
-    bad_keys: Annotated[int, Field(ge=0)] = 60
-    """Calls of one address that are answered 401; from then on keys nobody knows get 429, unseen. 0 is no limit."""
-    bad_keys_seconds: Seconds = 60.0
-    """Seconds in which an address may send as many again."""
+    bad_keys: RateText = "60/60"
+    """Calls of one address answered 401, before strangers there get 429 without a look-up; `none` for no limit."""
     addresses: Count = 10_000
     """Addresses whose bad keys are remembered, about 200 bytes each."""
     body_rate: Count = 1024

@@ -15,7 +15,7 @@ from gateway.control import NewKey
 from gateway.keys import Operator, hexadecimal
 
 LIMIT = 5
-LONG = 1_000_000
+LONG = 86_400
 """Seconds in which a bucket fills: nothing comes back while a test runs."""
 
 DASHBOARD = '{"permissions": [{"effect": "ALLOW", "actions": ["dashboard:View"], "resources": ["dashboard:1"]}]}'
@@ -30,7 +30,7 @@ client.query_with_deferred_response("FIND *")
 @pytest.fixture
 def settings(make_settings):
     """Nobody is trusted, so that the loopback's addresses are clients."""
-    limits = {"bad_keys": LIMIT, "bad_keys_seconds": LONG, "connections_per_address": 4}
+    limits = {"bad_keys": f"{LIMIT}/{LONG}", "connections_per_address": 4}
     return lambda **more: make_settings(data={"port": 0, "trusted_proxies": []}, limits=limits, **more)
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from gateway import answers
 from gateway.http1 import LOOPBACK, Reply
-from gateway.keys import digest
+from gateway.keys import Rate, digest
 from gateway.proxy import BadKeyOptions, ListenerOptions, listening
 from gateway.stores.base import Absent, Unavailable
 
 LIMIT = 3
 NEIGHBOUR, LOOPING = "127.0.0.7", "127.0.0.8"
-LONG = 1_000_000.0
+LONG = 86_400
 """Seconds in which a bucket fills: nothing comes back while a test runs."""
 
 
@@ -36,7 +36,7 @@ def refused(gateway, limit: str) -> float:
 def setup(setup):
     """No proxy is trusted: the loopback's addresses are clients."""
     setup.listener = replace(setup.listener, trusted_proxies=())
-    setup.bad_keys = BadKeyOptions(calls=LIMIT, seconds=LONG)
+    setup.bad_keys = BadKeyOptions(Rate(LIMIT, LONG))
     return setup
 
 
@@ -147,7 +147,7 @@ async def test_a_stranger_cannot_take_another_address_by_a_header(gateway):
 class TestSoon:
     @pytest.fixture
     def setup(self, setup):
-        setup.bad_keys = BadKeyOptions(calls=1, seconds=0.2)
+        setup.bad_keys = BadKeyOptions(Rate(1, 1))
         return setup
 
     async def test_who_waits_as_told_is_looked_up_again(self, gateway):
