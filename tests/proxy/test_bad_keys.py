@@ -7,7 +7,6 @@ from gateway.http1 import Reason
 from gateway.keys import Rate
 from gateway.proxy.bad_keys import BadKeyOptions, BadKeys
 
-
 A_SECOND = Rate(60, 60)
 
 
