@@ -36,8 +36,8 @@ from gateway.http1 import (
     origin,
     peer_address,
 )
+from gateway.proxy.connections import CROWDED, Connections
 from gateway.proxy.listener_options import ListenerOptions
-from gateway.proxy.places import CROWDED, Places
 from gateway.proxy.wire import ClientGone, Incoming, Stop
 
 _log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class _Server(web.Server):
         super().__init__(self._handle, request_factory=_Request, handler_cancellation=True)
         self.malformed = malformed
         self.options = options
-        self.places = Places(options)
+        self.open = Connections(options)
         self.crowded = crowded
         self._serve = serve
 
@@ -173,19 +173,19 @@ class _Connection(RequestHandler):
         self.peer = _peer(transport)
         if self.peer is not None and not is_in(self.peer, server.options.trusted_proxies):
             self._address = counted(self.peer)
-        if refusal := server.places.refused(self._address):
+        if refusal := server.open.refused(self._address):
             if refusal is CROWDED:
                 server.crowded()
             self._say(cast(asyncio.Transport, transport), refusal)  # uvloop's is none by inheritance
             return
-        server.places.take(self._address)
+        server.open.take(self._address)
         self._counted = True
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
             self._counted = False
-            self._server.places.give_back(self._address)
+            self._server.open.give_back(self._address)
         self._stop_waiting()
         if self._end:
             self._end.cancel()

@@ -13,7 +13,7 @@ CROWDED = Refusal(
 )
 
 
-class Places:
+class Connections:
     """Connections open now, and of which address."""
 
     def __init__(self, options: ListenerOptions) -> None:
