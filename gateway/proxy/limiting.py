@@ -75,8 +75,8 @@ class Limiter:
         self._payers: LRUCache[str, Payer] = LRUCache(options.room)
         self._accounts: LRUCache[tuple[str, CallLimits], _Account] = LRUCache(options.room)
         self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
-        self._held_shares: set[Share] = set()
-        self._held_places: set[Places] = set()
+        self._held_shares: dict[Share, None] = {}  # in the order in which they came to hold something
+        self._held_places: dict[Places, None] = {}
 
     def charge(self, principal: Principal, charges: Charges) -> Charge:
         """What a call would be charged; `make` does it."""
@@ -112,7 +112,8 @@ class Limiter:
     async def _all(self, place: Callable[[Places], Awaitable[None]], share: Callable[[Share], Awaitable[None]]) -> None:
         """Places first: they are lost when they are not renewed in time."""
         await _some_at_once(place, list(self._held_places))
-        self._held_shares -= {each for each in self._held_shares if not each.held}
+        for each in [share for share in self._held_shares if not share.held]:
+            del self._held_shares[each]
         await _some_at_once(share, list(self._held_shares))
 
     def _account(self, word: str, name: str, limits: CallLimits, now: int) -> _Account:

@@ -47,7 +47,7 @@ class Share:
         interval: float,
         ask: Callable[[Asked], Awaitable[Given]],
         timer: Callable[[], float],
-        holding: set[Share],
+        holding: dict[Share, None],
     ) -> None:
         self.calls = calls
         self._interval = interval
@@ -94,7 +94,7 @@ class Share:
         unused = now - self._used_at >= idle or now - self._asked_at >= _OLD
         if self.held and self._asking is None and unused:
             held, self.held, self._batch = self.held, 0, 0
-            self._holding.discard(self)
+            self._holding.pop(self, None)
             self._note(await self._ask(Asked(0, held)))
 
     async def _filled(self, calls: int) -> bool:
@@ -135,7 +135,7 @@ class Share:
     def _hold(self, calls: int) -> None:
         self.held += calls
         if self.held:
-            self._holding.add(self)
+            self._holding[self] = None
 
     def _dry_for(self, missing: int, given: Given) -> float:
         """Seconds for which asking again is no use."""
@@ -159,7 +159,7 @@ class Places:
         limit: int,
         ask: Callable[[int, int, int], Awaitable[int]],
         timer: Callable[[], float],
-        holding: set[Places],
+        holding: dict[Places, None],
     ) -> None:
         self.limit = limit
         self.used = 0
@@ -200,11 +200,13 @@ class Places:
 
     async def renew(self) -> None:
         """Keeps the places that were used since the last time, and gives back the others."""
+        while self._asking is not None:  # what it brings must be looked at, too
+            await asyncio.shield(self._asking)
         wanted, self._most_used = self._most_used, self.used
         self.ours = min(self.ours, wanted)  # from now on: what is given back may be somebody else's at once
         await asyncio.shield(self._asked(self.used, wanted))
-        if not (self.ours or self.used):
-            self._holding.discard(self)
+        if not (self.ours or self.used or self._asking):
+            self._holding.pop(self, None)
 
     async def give_back(self) -> None:
         """Keeps only the places of calls that are under way."""
@@ -218,7 +220,7 @@ class Places:
 
     async def _ask_for(self, needed: int, wanted: int) -> None:
         try:
-            self._holding.add(self)  # before the answer, which may be lost on its way
+            self._holding[self] = None  # before the answer, which may be lost on its way
             self.ours = await self._ask(self.limit, self.used, wanted)
             if self.ours < needed:
                 self._dry_until = self._timer() + _DRY

@@ -91,7 +91,7 @@ class World:
         self.keys = [self._key(f"{number}", limits) for number in range(3)]
         self.limits, self.faults = limits, faults
         self.passed, self.times, self.refused = Counter(), [], 0
-        self.making, self.under_way, self.chores = set(), [], []
+        self.making, self.under_way, self.chores = {}, [], []
 
     def _limiter(self, name, wire, room):
         def timer():
@@ -123,8 +123,8 @@ class World:
     def begin(self):
         limiter, key = self.chance.choice(self.limiters), self.chance.choice(self.keys)
         task = asyncio.ensure_future(self.call(limiter, key, self.chance.choice([1, 1, 1, 2, 5])))
-        self.making.add(task)
-        task.add_done_callback(self.making.discard)
+        self.making[task] = None
+        task.add_done_callback(self.making.pop)
 
     def leave(self):
         if self.under_way:
@@ -133,7 +133,7 @@ class World:
 
     def break_off(self):
         if self.making:
-            self.chance.choice(sorted(self.making, key=id)).cancel()
+            self.chance.choice(list(self.making)).cancel()
 
     # --- what happens beside them
 

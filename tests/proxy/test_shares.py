@@ -41,7 +41,7 @@ def clock():
 
 def share_of(clock, rate):
     counter = Counter(clock, rate)
-    return Share(rate.calls, rate.seconds / rate.calls, counter, clock, set()), counter
+    return Share(rate.calls, rate.seconds / rate.calls, counter, clock, {}), counter
 
 
 async def test_a_hot_key_asks_once_in_hundreds_of_calls(clock):
@@ -94,7 +94,7 @@ async def test_a_key_over_its_limit_that_is_called_now_and_then_asks_once_a_seco
 async def test_two_processes_over_the_limit_pass_what_one_may(clock):
     rate = Rate(200, 1)
     counter = Counter(clock, rate)
-    shares = [Share(rate.calls, 1 / 200, counter, clock, set()) for _ in range(2)]
+    shares = [Share(rate.calls, 1 / 200, counter, clock, {}) for _ in range(2)]
     passed = [0, 0]
     for _ in range(40_000):
         clock.now += 0.0005
@@ -128,7 +128,7 @@ async def test_a_caller_who_leaves_takes_nothing_from_the_others(clock):
 async def test_what_was_not_used_for_a_second_is_given_back_and_can_be_had_elsewhere(clock):
     rate = Rate(100, 86_400)
     counter = Counter(clock, rate)
-    one, two = (Share(rate.calls, 864.0, counter, clock, set()) for _ in range(2))
+    one, two = (Share(rate.calls, 864.0, counter, clock, {}) for _ in range(2))
     for _ in range(7):
         assert await one.take(1)
     assert one.held > 5
@@ -212,7 +212,7 @@ async def test_the_last_calls_of_a_quota_can_all_be_had(clock):
     async def ask(asked):
         return await counters.quota("key", quota, within, asked)
 
-    shares = [Share(quota.calls, 0, ask, clock, set()) for _ in range(3)]
+    shares = [Share(quota.calls, 0, ask, clock, {}) for _ in range(3)]
     passed = 0
     for _ in range(2_000):
         clock.now += 0.01
@@ -235,7 +235,7 @@ def places_of(clock, limit):
         await asyncio.sleep(0)
         return min(wanted, limit)
 
-    return Places(limit, ask, clock, set()), asked
+    return Places(limit, ask, clock, {}), asked
 
 
 async def test_as_many_calls_as_the_limit_says_are_under_way_and_no_more(clock):
