@@ -8,13 +8,13 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 ARGS ?=
 
-.PHONY: help demo test check bench prove fuzz mutate install fmt lock redis postgres
+.PHONY: help demo test check bench prove fuzz mutate install fmt lock redis postgres proxies
 
 help:
 	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
 	@echo "make test     install what the tests need, and run all of them   (ARGS='tests/policy -x')"
 	@echo "make check    lint, format, types, layers"
-	@echo "make bench    what narrowing a query costs; what 10^6 keys cost, and in use; junk; requests per second and CPU, side by side"
+	@echo "make bench    requests per second and CPU, side by side with other proxies; what narrowing, 10^6 keys, and junk cost"
 	@echo "make prove    the laws again, with 10^7 cases, or GATEWAY_PROOF_SECONDS=600 make prove; revocation with 10^5 calls"
 	@echo "make fuzz     inputs that a fuzzer makes up, for GATEWAY_FUZZ_SECONDS=60 a target   (ARGS='scanner')"
 	@echo "make mutate   how many small errors the tests would not notice   (ARGS='authz.rows decide')"
@@ -32,13 +32,13 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.runtime
+bench: $(VENV)/.bench proxies
+	$(BIN)/python loadtests/bench.py --json loadtests/bench.json --picture loadtests/bench.svg $(ARGS)
 	$(BIN)/python loadtests/narrowing.py
 	$(BIN)/python loadtests/keys.py
 	$(BIN)/python loadtests/junk.py
 	$(BIN)/python loadtests/distinct_keys.py
 	$(BIN)/python loadtests/unit_costs.py
-	$(BIN)/python loadtests/bench.py $(ARGS)
 
 prove: export GATEWAY_PROOF_CASES ?= 10000000
 prove: export GATEWAY_REVOCATION_CALLS ?= 100000
@@ -83,6 +83,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	$(PIP) --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.runtime requirements-bench.lock
+	$(PIP) --require-hashes --requirement requirements-bench.lock
+	@touch $@
+
 redis:
 	@command -v redis-server >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -103,9 +107,20 @@ postgres:
 		echo "  Debian, Ubuntu: sudo apt-get install postgresql    macOS: brew install postgresql" >&2; exit 1; \
 	fi
 
+# Without them there is a benchmark all the same, which names who is missing.
+proxies:
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v haproxy >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends nginx-light haproxy; \
+	else \
+		echo "the benchmark leaves out those of nginx and HAProxy that are not there" >&2; \
+		echo "  Debian, Ubuntu: sudo apt-get install nginx-light haproxy    macOS: brew install nginx haproxy" >&2; \
+	fi
+
 LOCK = uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --group build \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 lock:
 	@command -v uv >/dev/null || { echo "uv is needed: https://docs.astral.sh/uv/" >&2; exit 1; }
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --group bench --constraint requirements.lock --output-file requirements-bench.lock

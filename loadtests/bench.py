@@ -1,12 +1,22 @@
-"""Requests per second and CPU per request, side by side in one run.
+"""Side by side in one run: how many calls the gateway and others carry, with how much CPU, and what they add to a call.
 
-    direct         clients call the sandbox themselves; the CPU is the sandbox's
-    plain proxy    an aiohttp server and client that pass everything on: what the libraries cost without any check
-    passed on      the gateway, a key that may do everything
-    narrowed       the gateway, a key with a condition: the query is narrowed, and every row checked
+A fixed upstream, and in front of it, one after the other, each of
 
-Each proxy has one core to itself, sandbox and clients share the others (on Linux; elsewhere nothing is pinned, and no
-CPU is told). Times of a shared machine mean little by themselves: compare the ratios of one run.
+    direct                  nobody: the CPU is the upstream's
+    nginx, HAProxy,         plain proxies, those that are there
+    Caddy, Traefik
+    aiohttp                 a plain proxy of its server and client, on asyncio's loop and on uvloop, the gateway's
+    gateway, key            a call that is passed on unread for a key that may do everything
+    gateway, /j1ql          a query, for such a key
+    gateway, condition      a query that is narrowed (it was seen before), and the answer checked
+    gateway, GraphQL        a document
+
+Those who are measured share one core, upstream and load the others; all are started at once and take turns, in several
+rounds. A call has one of 10,000 keys, drawn at random. CPU is user and system time of the contender's processes: nearly
+the same whatever the load generator can do, and whatever the machine does besides. Requests a second and times of a
+shared machine mean little: compare the ratios of one run. TLS is not measured: it ends in front of the gateway.
+
+Linux alone: CPU is read from /proc, and calls are made with epoll.
 """
 
 from __future__ import annotations
@@ -15,230 +25,163 @@ import argparse
 import asyncio
 import json
 import os
-import re
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp import web
+from calls import CASES, Case, Way, answer
+from contenders import Contender, proxies
+from distinct_keys import redis_server
+from figures import DIRECT, Delay, Measured, Run, document, notes, tables
+from generator import Generator, Most, Target, undisturbed
+from measured_gateway import CONDITIONED, EVERYTHING, founded, made_keys, serving, written
+from picture import picture
+from processes import Cores, cores, cpu_seconds, idle_seconds, pin, started
 
-from gateway.app import opened_control
-from gateway.control import NewKey
-from gateway.keys import Operator
-from gateway.settings import load
-from gateway.stores import Organization, create
-
-ACCOUNT = "bench"
-QUERY = json.dumps({"query": "FIND github_repo LIMIT 10"}).encode()
-POLICIES = {
-    "passed on": {"effect": "ALLOW", "actions": ["*"], "resources": ["*"]},
-    "narrowed": {
-        "effect": "ALLOW",
-        "actions": ["query:ReadGraphData"],
-        "resources": ["*"],
-        "condition": {"stringEquals": {"_type": "github_repo"}},
-    },
+DOES = "key, expiry, policy, limits; decision log, metrics, request id"
+GATEWAY = {
+    "gateway, key": (Way.KEY, DOES),
+    "gateway, /j1ql": (Way.QUERY, f"{DOES}; parameters in the query"),
+    "gateway, condition": (Way.CONDITION, f"{DOES}; narrows the query, checks every row"),
+    "gateway, GraphQL": (Way.GRAPHQL, f"{DOES}; every root field"),
 }
-CONFIG = """
-[data]
-port = 0
-[admin]
-port = 0
-[ops]
-port = 0
-[store]
-sqlite = "{folder}/gateway.db"
-[decision_log]
-file = "{folder}/decisions.jsonl"
-[secrets]
-identity = "{secret}"
-seal = "{secret}"
-[organizations.{account}.upstream]
-j1ql = "{upstream}/j1ql"
-graphql = "{upstream}/graphql"
-persister = "{upstream}"
-account = "{theirs}"
-credential = "{credential}"
-"""
+Keys = dict[bool, list[str]]
+"""By whether they have a condition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Who is measured (`pid`), and the call that is made over and over."""
-
-    name: str
-    pid: int
-    url: str
-    headers: dict[str, str]
-
-    def request(self) -> bytes:
-        host = urlsplit(self.url).netloc
-        lines = ["POST /j1ql HTTP/1.1", f"Host: {host}", "Content-Type: application/json"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        return ("\r\n".join([*lines, f"Content-Length: {len(QUERY)}"]) + "\r\n\r\n").encode() + QUERY
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    requests: int
-    seconds: float
-    cpu_seconds: float | None
-
-
-# --- the clients --------------------------------------------------------------------------------------------------
-
-
-async def measured(case: Case, seconds: float, connections: int) -> Result:
-    await load_for(case, seconds / 4, connections)  # caches filled, connections open
-    cpu, since = cpu_seconds(case.pid), time.perf_counter()
-    requests = await load_for(case, seconds, connections)
-    took = time.perf_counter() - since
-    return Result(requests, took, None if cpu is None else (cpu_seconds(case.pid) or 0.0) - cpu)
-
-
-async def load_for(case: Case, seconds: float, connections: int) -> int:
-    end = time.perf_counter() + seconds
-    return sum(await asyncio.gather(*(client(case, end) for _ in range(connections))))
-
-
-async def client(case: Case, end: float) -> int:
-    """Calls on one connection until `end`; how often."""
-    where = urlsplit(case.url)
-    reader, writer = await asyncio.open_connection(where.hostname, where.port)
-    request, answered = case.request(), 0
-    while time.perf_counter() < end:
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200 "):
-            raise SystemExit(f"{case.name}: {head.decode()}")
-        length = re.search(rb"(?i)\ncontent-length: *([0-9]+)", head)
-        await (reader.readexactly(int(length[1])) if length else reader.readuntil(b"\r\n0\r\n\r\n"))
-        answered += 1
-    writer.close()
-    return answered
-
-
-def cpu_seconds(pid: int) -> float | None:
-    """User and system time of a process, in the kernel's ticks of 10 ms."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-# --- who is measured ----------------------------------------------------------------------------------------------
-
-
-async def plain_proxy(upstream: str) -> None:
-    """Passes every call on, in the plainest way the library has."""
-
-    async def forward(request: web.BaseRequest) -> web.StreamResponse:
-        headers = {name: value for name, value in request.headers.items() if name != "Host"}
-        async with session.request(
-            request.method, upstream + request.raw_path, headers=headers, data=request.content
-        ) as answer:
-            response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
-            await response.prepare(request)
-            async for piece in answer.content.iter_any():
-                await response.write(piece)
-            await response.write_eof()
-            return response
-
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
-        runner = web.ServerRunner(web.Server(forward))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
-        await asyncio.Event().wait()
+# --- who is there -------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def started(*words: str, cores: set[int]) -> Iterator[tuple[int, re.Match[str]]]:
-    """A process on its cores, and the line in which it says where it listens."""
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    pin(process.pid, cores)
-    try:
-        said = ""
-        for line in process.stdout or ():
-            said += line
-            if match := re.search(
-                r"(?P<url>http://\S+)(?:.*account (?P<account>\S+)  credential (?P<credential>\S+))?", line
-            ):
-                yield process.pid, match
-                return
-        raise SystemExit(f"{' '.join(words)} did not start:\n{said}")
-    finally:
-        process.terminate()
-        process.communicate()
+def everybody(folder: Path, on: Cores, count: int, *, redis: bool) -> Iterator[tuple[list[Contender], Keys]]:
+    with ExitStack() as stack:
+        pid, told = stack.enter_context(started(Path(__file__).with_name("upstream.py"), on=on.others))
+        port = int(told["url"].rpartition(":")[2])
+        found = [Contender(DIRECT, Way.PROXIED, "the upstream's own CPU", pid, port)]
+        found += stack.enter_context(proxies(folder, port, on.measured))
+        address = stack.enter_context(redis_server(folder)) if redis else None
+        store = f'redis = "{address}"' if address else ""
+        config = written(folder, {"url": told["url"], "account": "theirs", "credential": "theirs"}, store=store)
+        keys = asyncio.run(both_kinds(config, count))
+        pid, port = stack.enter_context(serving(config, on.measured))
+        found += [Contender(name, way, does, pid, port) for name, (way, does) in GATEWAY.items()]
+        yield found, keys
 
 
-def pin(pid: int, cores: set[int]) -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(pid, cores)
+async def both_kinds(config: Path, count: int) -> Keys:
+    options = await founded(config)
+    return {
+        False: await made_keys(options, "everything", EVERYTHING, count),
+        True: await made_keys(options, "condition", CONDITIONED, count),
+    }
 
 
-async def made_keys(config: Path) -> dict[str, str]:
-    settings = load(config)
-    create(settings.store.sqlite)
-    async with opened_control(settings) as control:
-        await control.logins.found(Organization(ACCOUNT, ACCOUNT), "bench@example.com")
-        keys = {}
-        for name, statement in POLICIES.items():
-            wanted = NewKey(name, policy=json.dumps({"permissions": [statement]}))
-            issued = await control.tokens.create_account_key(Operator(), wanted, organization=ACCOUNT)
-            keys[name] = issued.secret
-        return keys
+# --- one of them --------------------------------------------------------------------------------------------------
 
 
-def cases(folder: Path, stack: ExitStack, ours: set[int], others: set[int]) -> Iterator[Case]:
-    sandbox, said = stack.enter_context(started("-m", "gateway", "sandbox", "--port", "0", cores=others))
-    direct = {"Authorization": f"Bearer {said['credential']}", "JupiterOne-Account": said["account"]}
-    yield Case("direct", sandbox, said["url"], direct)
-    plain, told = stack.enter_context(started(__file__, "--plain-proxy", said["url"], cores=ours))
-    yield Case("plain proxy", plain, told["url"], direct)
-    config = folder / "gateway.toml"
-    binding = {"upstream": said["url"], "theirs": said["account"], "credential": said["credential"]}
-    config.write_text(CONFIG.format(folder=folder, secret=os.urandom(32).hex(), account=ACCOUNT, **binding))
-    keys = asyncio.run(made_keys(config))
-    gateway, told = stack.enter_context(started("-m", "gateway", "serve", "--config", str(config), cores=ours))
-    for name, key in keys.items():
-        yield Case(name, gateway, told["url"], {"Authorization": f"Bearer {key}"})
+class Bench:
+    """Measures one contender at a time."""
+
+    def __init__(self, keys: Keys, direct: Contender, on: Cores, seconds: float) -> None:
+        self._keys = keys
+        self._on = on
+        self._direct = direct
+        self._seconds = seconds
+        self._requests: dict[tuple[str, Way], list[bytes]] = {}
+
+    def run(self, number: int, case: Case, contender: Contender) -> Run:
+        with Generator(self._target(case, contender)) as generator:
+            judge(generator.first(), case, contender)
+            generator.warm()
+            with undisturbed():
+                before, idle = cpu_seconds(contender.pid), idle_seconds(self._on.measured)
+                most = generator.most(self._seconds)
+                used, idle = cpu_seconds(contender.pid) - before, idle_seconds(self._on.measured) - idle
+                delay = self._delay(generator, case, most) if case.latency and contender is not self._direct else None
+        rest = idle / most.seconds
+        return Run(number, case.name, contender.name, most.calls, most.seconds, used, rest, most.busy, delay)
+
+    def _delay(self, generator: Generator, case: Case, most: Most) -> Delay:
+        rate = most.calls / most.seconds / 2
+        through = generator.at_rate(rate, self._seconds)
+        with Generator(self._target(case, self._direct)) as direct:
+            past = direct.at_rate(rate, self._seconds)
+        return Delay(rate, *percentiles(through), *percentiles(past))
+
+    def _target(self, case: Case, contender: Contender) -> Target:
+        way = contender.way
+        if (case.name, way) not in self._requests:
+            keys = self._keys[way is Way.CONDITION][: case.keys]
+            self._requests[case.name, way] = [case.calls[way].request(key) for key in keys]
+        return Target(contender.name, contender.port, self._requests[case.name, way], case.connections)
 
 
-# --- what is told -------------------------------------------------------------------------------------------------
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    """Milliseconds: the median and the 99th percentile."""
+    found = sorted(seconds)
+    return statistics.median(found) * 1000, found[len(found) * 99 // 100] * 1000
+
+
+def judge(body: bytes, case: Case, contender: Contender) -> None:
+    """The upstream's bytes; of a checked answer its rows, which are put into an envelope of the gateway's."""
+    call = case.calls[contender.way]
+    expected = answer("POST", call.path, call.body)
+    right = body == expected
+    if contender.way is Way.CONDITION:
+        right = json.loads(body)["data"] == json.loads(expected)["data"]
+    if not right:
+        raise SystemExit(f"{contender.name} answered {body[:300]!r} to {case.name}")
+
+
+# --- all of them --------------------------------------------------------------------------------------------------
+
+
+def measured(chosen: argparse.Namespace) -> Measured:
+    on = cores()
+    pin(on.others)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        everybody(Path(folder), on, chosen.keys, redis=chosen.redis) as (contenders, keys),
+    ):
+        wanted = [each for each in contenders if not chosen.only or each.name.startswith(tuple(chosen.only))]
+        bench = Bench(keys, contenders[0], on, chosen.seconds)
+        runs, load = [], []
+        for number in range(chosen.rounds):
+            for case in (each for each in CASES if each.name in chosen.cases):
+                runs += [bench.run(number, case, each) for each in wanted if each.way in case.calls]
+            load.append(os.getloadavg()[0])
+            say(f"round {number + 1} of {chosen.rounds}, load average {load[-1]:.1f}")
+    return Measured(wanted, runs, load)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="How much the gateway costs, and others.")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--keys", type=int, default=10_000, help="of each kind")
+    parser.add_argument("--redis", action="store_true", help="keys in Redis too, and limits counted there")
+    parser.add_argument("--cases", nargs="+", default=[each.name for each in CASES], help="of %(default)s")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="contenders whose names begin like this")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures go")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="where an SVG goes")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How much the gateway costs.")
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each case")
-    parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--plain-proxy", metavar="URL", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.plain_proxy:
-        asyncio.run(plain_proxy(chosen.plain_proxy))
-        return
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-    ours, others = {cores[0]}, set(cores[1:]) or {cores[0]}
-    pin(0, others)
-    say(f"{len(cores)} cores, {chosen.connections} connections, {chosen.seconds:g} s each")
-    say(f"{'':14}{'requests/s':>12}{'CPU µs/request':>16}{'x plain proxy':>16}")
-    plain = None
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        for case in cases(Path(folder), stack, ours, others):
-            result = asyncio.run(measured(case, chosen.seconds, chosen.connections))
-            each = None if result.cpu_seconds is None else result.cpu_seconds / result.requests * 1e6
-            plain = each if case.name == "plain proxy" else plain
-            ratio = f"{each / plain:.2f}" if each and plain else ""
-            cpu = "" if each is None else f"{each:.0f}"
-            say(f"{case.name:14}{result.requests / result.seconds:12.0f}{cpu:>16}{ratio:>16}")
+    if sys.platform != "linux":
+        raise SystemExit("this needs Linux: CPU is read from /proc, and calls are made with epoll")
+    chosen = arguments()
+    found = measured(chosen)
+    for line in (*tables(found), *notes(found)):
+        say(line)
+    if chosen.json:
+        settings = {"seconds": chosen.seconds, "rounds": chosen.rounds, "keys": chosen.keys, "redis": chosen.redis}
+        chosen.json.write_text(json.dumps(document(found, settings), indent=1) + "\n")
+    if chosen.picture:
+        chosen.picture.write_text(picture(found))
 
 
 def say(line: str) -> None:

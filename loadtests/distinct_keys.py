@@ -33,7 +33,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from keys import PROJECTS, Filled, databases, fill, free_port, opened, people, say
+from keys import PROJECTS, Filled, databases, fill, opened, people, say
+from processes import free_port
 
 from gateway.keys import Digest, Principal, digest
 from gateway.stores import Level, Outcome, RedisFault, StoreOptions, open_store

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import secrets
 import statistics
@@ -22,9 +21,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from bench import ACCOUNT, CONFIG, cpu_seconds, made_keys, pin, say, started
+from measured_gateway import EVERYTHING, founded, made_keys, serving, written
+from processes import Cores, cores, cpu_seconds, pin, started
 
 LIMITS = {"looked up": 'bad_keys = "none"', "refused": 'bad_keys = "1/86400"'}
 
@@ -35,7 +34,7 @@ class Case:
 
     name: str
     pid: int
-    url: str
+    port: int
     key: Callable[[], str]
     status: int
 
@@ -49,8 +48,7 @@ async def calls(case: Case, count: int, connections: int) -> None:
 
 
 async def client(case: Case, count: int) -> None:
-    where = urlsplit(case.url)
-    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", case.port)
     for _ in range(count):
         writer.write(f"GET /whoami HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {case.key()}\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
@@ -63,30 +61,32 @@ async def client(case: Case, count: int) -> None:
 
 def cost(case: Case, count: int, connections: int) -> float:
     """Microseconds of CPU a call."""
-    before = cpu_seconds(case.pid) or 0.0
+    before = cpu_seconds(case.pid)
     asyncio.run(calls(case, count, connections))
-    return ((cpu_seconds(case.pid) or 0.0) - before) / count * 1e6
+    return (cpu_seconds(case.pid) - before) / count * 1e6
 
 
-def cases(folder: Path, stack: ExitStack, ours: set[int], others: set[int]) -> Iterator[Case]:
-    _, said = stack.enter_context(started("-m", "gateway", "sandbox", "--port", "0", cores=others))
-    binding = {"upstream": said["url"], "theirs": said["account"], "credential": said["credential"]}
-    whole = CONFIG.format(folder=folder, secret=os.urandom(32).hex(), account=ACCOUNT, **binding)
-    urls, keys = {}, {}
+def cases(folder: Path, stack: ExitStack, on: Cores) -> Iterator[Case]:
+    _, said = stack.enter_context(started("-m", "gateway", "sandbox", "--port", "0", on=on.others))
+    served = {}
     for name, limits in LIMITS.items():
-        config = folder / f"{name}.toml"
-        config.write_text(whole.replace("[data]", f"[limits]\n{limits}\n[data]\ntrusted_proxies = []"))
-        keys = keys or asyncio.run(made_keys(config))
-        urls[name] = stack.enter_context(started("-m", "gateway", "serve", "--config", str(config), cores=ours))
-    pid, told = urls["looked up"]
-    yield Case("looked up", pid, told["url"], junk, 401)
-    pid, told = urls["refused"]
-    known = Case("known", pid, told["url"], lambda: keys["passed on"], 200)
-    refused = Case("refused", pid, told["url"], junk, 429)
+        config = written(folder, said.groupdict(), limits=limits, data="trusted_proxies = []")
+        if not served:
+            (good,) = asyncio.run(one_key(config))
+        served[name] = stack.enter_context(serving(config, on.measured))
+    pid, port = served["looked up"]
+    yield Case("looked up", pid, port, junk, 401)
+    pid, port = served["refused"]
+    known = Case("known", pid, port, lambda: good, 200)
+    refused = Case("refused", pid, port, junk, 429)
     asyncio.run(client(known, 1))
-    asyncio.run(client(Case("the last that is looked up", pid, told["url"], junk, 401), 1))
+    asyncio.run(client(Case("the last that is looked up", pid, port, junk, 401), 1))
     yield refused
     yield known
+
+
+async def one_key(config: Path) -> list[str]:
+    return await made_keys(await founded(config), "good", EVERYTHING, 1)
 
 
 def main() -> None:
@@ -95,22 +95,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=8)
     chosen = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-    ours, others = {cores[0]}, set(cores[1:]) or {cores[0]}
-    pin(0, others)
+    on = cores()
+    pin(on.others)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        every = list(cases(Path(folder), stack, ours, others))
+        every = list(cases(Path(folder), stack, on))
         for case in every:
             cost(case, max(chosen.connections, chosen.calls // 4), chosen.connections)
         costs: dict[str, list[float]] = {case.name: [] for case in every}
         for _ in range(chosen.rounds):
             for case in every:
                 costs[case.name].append(cost(case, chosen.calls, chosen.connections))
-    say(f"{'':14}{'CPU µs/call':>12}{'x looked up':>14}")
+    print(f"{'':14}{'CPU µs/call':>12}{'x looked up':>14}")
     first = statistics.median(costs["looked up"])
     for name, found in costs.items():
         median = statistics.median(found)
-        say(f"{name:14}{median:>12.0f}{median / first if first else 0:>14.2f}")
+        print(f"{name:14}{median:>12.0f}{median / first if first else 0:>14.2f}")
 
 
 if __name__ == "__main__":

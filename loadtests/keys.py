@@ -25,7 +25,6 @@ import pwd
 import random
 import secrets
 import shutil
-import socket
 import sqlite3
 import statistics
 import subprocess
@@ -38,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from processes import free_port
 from sqlalchemy import Table
 
 from gateway.control import Desk, NewKey, NewUser, TokenOptions, desk_over
@@ -319,11 +319,6 @@ def program(name: str) -> str:
     """A program of PostgreSQL, which Debian keeps beside the PATH; empty where there is none."""
     known = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return str(known[-1]) if known else shutil.which(name) or ""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 # --- what is told -------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from pathlib import Path
 import asyncpg
 from distinct_keys import CALLERS, NEVER, PATIENCE, each_once, prepared, redis_server
 from keys import PROJECTS, databases, say
+from processes import cpu_seconds
 from redis.asyncio import Redis
 
 from gateway.keys import Principal, digest
@@ -42,20 +43,14 @@ async def measured(name: str, options: StoreOptions, redis_url: str, chosen: arg
     async with await asyncpg.create_pool(options.url, min_size=1, max_size=1) as server:
         told("bytes of a key, with indexes", await server.fetchval(_SIZE) / chosen.keys)
         main = int((await server.fetchval("SELECT pg_read_file('postmaster.pid')")).split()[0])
-        await look_ups(options, redis_url, lambda: cpu(main), chosen)
-        await changes(options, lambda: cpu(main), chosen)
+        await look_ups(options, redis_url, lambda: cpu_seconds(main), chosen)
+        await changes(options, lambda: cpu_seconds(main), chosen)
 
 
 _SIZE = """
     SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 """
-
-
-def cpu(main: int) -> float:
-    """Seconds that a server's process and the processes of its connections have computed, by schedstat of proc(5)."""
-    each = [main, *map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())]
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in each) / 1e9
 
 
 async def look_ups(

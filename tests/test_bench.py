@@ -2,22 +2,141 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
 
 LOADTESTS = Path(__file__).parents[1] / "loadtests"
 
 
-def test_the_benchmark_runs_every_case_through_a_real_gateway():
-    command = [sys.executable, LOADTESTS / "bench.py", "--seconds", "0.2", "--connections", "2"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-    assert said.returncode == 0, said.stdout + said.stderr
-    _, _, *rows = said.stdout.splitlines()
-    assert [row[:14].strip() for row in rows] == ["direct", "plain proxy", "passed on", "narrowed"]
-    assert all(int(row[14:].split()[0]) > 0 for row in rows)
+PROXIES = {"nginx", "HAProxy", "Caddy", "Traefik"}
+GATEWAY = {
+    "gateway, key": {"small", "upload", "download"},
+    "gateway, /j1ql": {"small", "rows"},
+    "gateway, condition": {"small", "rows"},
+    "gateway, GraphQL": {"small"},
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU is read from /proc")
+def test_the_gateway_is_measured_beside_every_proxy_that_is_there(tmp_path):
+    figures, picture = tmp_path / "figures.json", tmp_path / "picture.svg"
+    tiny = ["--seconds", "0.02", "--rounds", "2", "--keys", "20"]
+    command = [sys.executable, LOADTESTS / "bench.py", *tiny, "--json", figures, "--picture", picture]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    missing = set(re.findall(r"(?m)^(\w+) is left out, because it is not there: ", run.stdout))
+    everywhere = {"direct", "aiohttp", "aiohttp, uvloop"} | PROXIES - missing
+    told = json.loads(figures.read_text())
+    expected = GATEWAY | {name: {"small", "rows", "upload", "download"} for name in everywhere}
+    assert {each["contender"] for each in told["runs"]} == expected.keys()
+    for name, cases in expected.items():
+        runs = [each for each in told["runs"] if each["contender"] == name]
+        assert {(each["case"], each["round"]) for each in runs} == {(case, n) for case in cases for n in (0, 1)}
+        assert all(each["calls"] > 0 and each["cpu_seconds"] > 0 for each in runs)
+        assert all(
+            (each["delay"] is None) == (name == "direct" or each["case"] in {"upload", "download"}) for each in runs
+        )
+        assert len(re.findall(f"(?m)^{re.escape(name)}  .*(?:nothing|policy|upstream)", run.stdout)) == len(cases)
+    bars = {text for text in ET.parse(picture).getroot().itertext() if text in expected}
+    assert bars == expected.keys() - {"direct"}
+
+
+@pytest.fixture
+def loadtests(monkeypatch):
+    """Imports what `make bench` is made of."""
+    monkeypatch.syspath_prepend(LOADTESTS)
+    return importlib.import_module
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "content"),
+    [
+        (b"Content-Length: 5\r\n", b"a\r\n\r\n", b"a\r\n\r\n"),
+        (b"content-length: 0\r\n", b"", b""),
+        (b"Transfer-Encoding: chunked\r\n", b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n", b"abc0123456789"),
+        (b"transfer-encoding: chunked\r\n", b"0\r\n\r\n", b""),
+        (b"X: y\r\n", b"", b""),
+    ],
+)
+def test_a_message_is_whole_with_its_last_byte(loadtests, head, body, content):
+    messages = loadtests("messages")
+    message = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body
+    bytewise, at_once = messages.Reader(), messages.Reader()
+    for _ in range(2):
+        assert [bytewise.feed(bytes([each])) for each in message] == [False] * (len(message) - 1) + [True]
+        assert at_once.feed(message)
+        assert messages.content(bytewise) == messages.content(at_once) == content
+        bytewise.clear()
+        at_once.clear()
+
+
+STALL = 0.3
+
+
+@pytest.fixture
+def stalling():
+    """The port of a server that answers its first call after STALL seconds, and all others at once."""
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            wait = STALL
+            while connection.recv(1000):
+                time.sleep(wait)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                wait = 0
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="calls are made with epoll")
+def test_calls_that_had_to_wait_are_charged_to_who_stalled(loadtests, stalling):
+    generator = loadtests("generator")
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with generator.Generator(generator.Target("stalling", stalling, [request], 1)) as calls:
+        latencies = calls.at_rate(100, 0.5)
+    assert len(latencies) == 50
+    for number in range(10):  # due 10 ms after one another, and answered one after the other when the first is
+        assert latencies[number] >= STALL - number / 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="calls are made with epoll")
+def test_an_answer_that_is_none_ends_the_measurement(loadtests, stalling):
+    generator = loadtests("generator")
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with generator.Generator(generator.Target("stalling", stalling, [request], 1)) as calls:
+        assert calls.first() == b"ok"
+        calls._length = 3
+        with pytest.raises(SystemExit, match="stalling: 2 bytes instead of 3"):
+            calls.most(0.01)
+
+
+def test_ratios_are_taken_within_each_round(loadtests):
+    figures = loadtests("figures")
+    costs = {"ours": (10e-6, 30e-6, 20e-6), "theirs": (20e-6, 60e-6, 60e-6)}
+    runs = [
+        figures.Run(number, "small", name, 1, 1.0, cost, 0.0, 0.0, None)
+        for name, of_rounds in costs.items()
+        for number, cost in enumerate(of_rounds)
+    ]
+    measured = figures.Measured([], runs, [])
+    assert measured.ratio("small", "ours", "theirs") == figures.Spread(2, 2, 3)
+    assert measured.ratio("small", "ours", "nobody") is None
 
 
 def test_narrowing_is_timed_for_each_policy_and_mode(tmp_path):

@@ -18,7 +18,11 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 GROUPS = PROJECT["dependency-groups"]
 RUNTIME = [*PROJECT["project"]["dependencies"], *GROUPS["build"]]
-LOCKS = {"requirements.lock": RUNTIME, "requirements-dev.lock": [*RUNTIME, *GROUPS["dev"]]}
+LOCKS = {
+    "requirements.lock": RUNTIME,
+    "requirements-dev.lock": [*RUNTIME, *GROUPS["dev"]],
+    "requirements-bench.lock": [*RUNTIME, *GROUPS["bench"]],
+}
 
 
 def locked(name: str) -> dict[str, Version]:
@@ -43,8 +47,9 @@ def test_every_locked_package_has_hashes_and_no_file_names_where_to_get_it(name)
     assert "--index" not in text
 
 
-def test_the_development_lock_only_adds_to_the_runtime_lock():
-    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_other_locks_only_add_to_the_runtime_lock(name):
+    assert locked("requirements.lock").items() <= locked(name).items()
 
 
 # --- a machine that lacks something ---
@@ -112,14 +117,26 @@ def test_without_postgresql_and_apt_the_tests_say_what_to_install(machine, tmp_p
     assert "apt-get install postgresql" in outcome.stderr
 
 
-@pytest.mark.parametrize(("word", "package"), [("redis", "redis-server"), ("postgres", "postgresql")])
-def test_servers_are_installed_by_apt_only_as_root(machine, tmp_path, word, package):
+def test_without_nginx_and_haproxy_the_benchmark_goes_on_and_says_what_to_install(machine, tmp_path):
+    (tmp_path / "Makefile").write_text((tmp_path / "Makefile").read_text().replace("/usr/sbin", f"{tmp_path}/nowhere"))
+    outcome = machine("proxies")
+    assert outcome.returncode == 0
+    assert "apt-get install nginx-light haproxy" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "package", "without"),
+    [("redis", "redis-server", 2), ("postgres", "postgresql", 2), ("proxies", "nginx-light haproxy", 0)],
+)
+def test_servers_are_installed_by_apt_only_as_root(machine, tmp_path, word, package, without):
     text = (tmp_path / "Makefile").read_text()
-    (tmp_path / "Makefile").write_text(text.replace("/usr/lib/postgresql", f"{tmp_path}/nowhere"))
+    for place in ("/usr/lib/postgresql", "/usr/sbin"):
+        text = text.replace(place, f"{tmp_path}/nowhere")
+    (tmp_path / "Makefile").write_text(text)
     (tmp_path / "bin" / "apt-get").write_text(f'#!{tmp_path}/bin/sh\necho "apt-get $*" >> {tmp_path}/called\n')
     (tmp_path / "bin" / "apt-get").chmod(0o755)
     (tmp_path / "bin" / "id").unlink()
-    for user, status in (("1000", 2), ("0", 0)):
+    for user, status in (("1000", without), ("0", 0)):
         (tmp_path / "bin" / "id").write_text(f"#!{tmp_path}/bin/sh\necho {user}\n")
         (tmp_path / "bin" / "id").chmod(0o755)
         assert machine(word).returncode == status
