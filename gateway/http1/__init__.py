@@ -3,7 +3,7 @@
 from gateway.http1.credential import credential
 from gateway.http1.front import FrontLimits, Head, body_length, front, has_body
 from gateway.http1.message import Call, Headers, Reply, says_json
-from gateway.http1.origin import LOOPBACK, Address, Networks, counted, is_in, origin, peer_address
+from gateway.http1.origin import LOOPBACK, Address, Networks, counted_as, is_in, origin, peer_address
 from gateway.http1.refusal import STATUS, Reason, Refusal
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "Refusal",
     "Reply",
     "body_length",
-    "counted",
+    "counted_as",
     "credential",
     "front",
     "has_body",

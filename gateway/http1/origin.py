@@ -56,7 +56,7 @@ def is_in(address: Address, networks: Networks) -> bool:
     return any(address in network for network in networks)
 
 
-def counted(address: Address) -> str:
+def counted_as(address: Address) -> str:
     """What is counted together: one IPv4 address, or the /64 of an IPv6 address."""
     if isinstance(address, IPv4Address):
         return str(address)

@@ -31,7 +31,7 @@ from gateway.http1 import (
     Reason,
     Refusal,
     Reply,
-    counted,
+    counted_as,
     is_in,
     origin,
     peer_address,
@@ -172,7 +172,7 @@ class _Connection(RequestHandler):
         server = self._server
         self.peer = _peer(transport)
         if self.peer is not None and not is_in(self.peer, server.options.trusted_proxies):
-            self._address = counted(self.peer)
+            self._address = counted_as(self.peer)
         if refusal := server.open.refused(self._address):
             if refusal is CROWDED:
                 server.crowded()
@@ -306,7 +306,7 @@ class _Exchange:
     @cached_property
     def address(self) -> str | None:
         found = origin(self._peer, self.head.headers, self._options.trusted_proxies)
-        return None if found is None else counted(found)
+        return None if found is None else counted_as(found)
 
     @property
     def begun(self) -> bool:

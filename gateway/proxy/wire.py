@@ -50,7 +50,7 @@ class Incoming(Source, Protocol):
 
     @property
     def address(self) -> str | None:
-        """The address that the call is counted by, see `http1.counted`; None where it cannot be told."""
+        """The address that the call is counted by, see `http1.counted_as`; None where it cannot be told."""
         ...
 
     @property

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http1 import LOOPBACK, counted, origin, peer_address
+from gateway.http1 import LOOPBACK, counted_as, origin, peer_address
 
 PROXY = ip_address("10.0.0.1")
 TRUSTED = tuple(map(ip_network, ("10.0.0.0/8", "127.0.0.0/8", "::1/128", "2001:db8:ffff::/48")))
@@ -155,5 +155,5 @@ def test_the_address_of_a_peer(text, address):
     ],
 )
 def test_an_ipv6_client_counts_by_its_64(one, other, together):
-    assert (counted(ip_address(one)) == counted(ip_address(other))) is together
-    assert counted(ip_address("2001:db8:0:1::9")) == "2001:db8:0:1::/64"
+    assert (counted_as(ip_address(one)) == counted_as(ip_address(other))) is together
+    assert counted_as(ip_address("2001:db8:0:1::9")) == "2001:db8:0:1::/64"
