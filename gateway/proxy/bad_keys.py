@@ -38,8 +38,8 @@ class BadKeyOptions:
 class BadKeys:
     """Refuses calls of addresses that sent too many bad keys; `refused` is told of each one.
 
-    An address is as `http1.counted_as` makes it; None is one that cannot be told, and is not limited. `timer` is seconds
-    from anywhere.
+    An address is as `http1.counted_as` makes it; None is one that cannot be told, and is not limited. `timer` is
+    seconds from anywhere.
     """
 
     def __init__(
