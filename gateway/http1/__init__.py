@@ -1,7 +1,8 @@
 """Our values for a call and a reply, and the strict reading of heads and targets. No sockets here."""
 
 from gateway.http1.credential import credential
-from gateway.http1.front import FrontLimits, Head, body_length, front, has_body
+from gateway.http1.front import FrontLimits, body_length, front, has_body
+from gateway.http1.heads import Head
 from gateway.http1.message import Call, Headers, Reply, says_json
 from gateway.http1.origin import LOOPBACK, Address, Networks, counted_as, is_in, origin, peer_address
 from gateway.http1.refusal import STATUS, Reason, Refusal

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from gateway.http1.message import Call, Headers
+from gateway.http1.heads import SECRET, Head
+from gateway.http1.message import Call, Header, Headers
 from gateway.http1.refusal import Reason, Refusal
+from gateway.http1.remembered import Remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ _NAME = re.compile(rb"[A-Za-z0-9-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
 # `_` is no host name, but container networks name services so.
 _HOST = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+_LENGTH = re.compile(rb"[0-9]{1,15}")
 
 SINGLE = frozenset(
     {
@@ -82,20 +85,6 @@ _NOMINABLE = frozenset({b"close", b"keep-alive", b"te"})
 """What `Connection` may name. The next hop removes whatever it names: the credential, say, or an identity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The head of a call as it stood on the wire; `version` is (1, 1) for HTTP/1.1."""
-
-    method: str
-    target: bytes
-    version: tuple[int, int]
-    headers: Headers
-
-    def values(self, name: bytes) -> list[bytes]:
-        """All values of a header."""
-        return [value for key, value in self.headers if key == name]
-
-
 def front(wire: Head, call_id: str, limits: FrontLimits = DEFAULT_LIMITS) -> Call | Refusal:
     """The call of a head, or why it is refused.
 
@@ -105,12 +94,13 @@ def front(wire: Head, call_id: str, limits: FrontLimits = DEFAULT_LIMITS) -> Cal
         return Refusal(Reason.MALFORMED_REQUEST, fault)
     if wire.method not in METHODS:
         return Refusal(Reason.METHOD_NOT_ALLOWED, "this method is not served")
-    head = replace(wire, headers=tuple((name.lower(), value.strip(b" \t")) for name, value in wire.headers))
-    for check in _CHECKS:
-        if fault := check(head):
-            return Refusal(Reason.MALFORMED_REQUEST, fault)
-    path, _, query = head.target.decode("ascii").partition("?")
-    return Call(call_id, head.method, path, query, head.headers)
+    path, query, fault = _targets[wire.target]
+    judged = [_judged[header] for header in wire.headers]
+    headers = tuple([header for header, _ in judged])
+    fault = _version(wire) or fault or next((fault for _, fault in judged if fault), None) or _together(wire, headers)
+    if fault:
+        return Refusal(Reason.MALFORMED_REQUEST, fault)
+    return Call(call_id, wire.method, path, query, headers)
 
 
 def _oversized(head: Head, limits: FrontLimits) -> str | None:
@@ -118,7 +108,7 @@ def _oversized(head: Head, limits: FrontLimits) -> str | None:
         return f"the request target is longer than {limits.target} bytes"
     if len(head.headers) > limits.headers:
         return f"there are more than {limits.headers} headers"
-    if sum(len(name) + len(value) for name, value in head.headers) > limits.header_bytes:
+    if sum([len(name) + len(value) for name, value in head.headers]) > limits.header_bytes:
         return f"the headers are longer than {limits.header_bytes} bytes"
     return None
 
@@ -127,9 +117,19 @@ def _version(head: Head) -> str | None:
     return None if head.version in _VERSIONS else "only HTTP/1.0 and HTTP/1.1 are served"
 
 
-def _target(head: Head) -> str | None:
+# --- the target ---------------------------------------------------------------------------------------------------
+
+
+def _target(target: bytes) -> tuple[str, str, str | None]:
+    """Path, query, and what is wrong with them."""
+    path, _, query = target.partition(b"?")
+    if fault := _target_fault(path, query):
+        return "", "", fault
+    return path.decode("ascii"), query.decode("ascii"), None
+
+
+def _target_fault(path: bytes, query: bytes) -> str | None:
     """Origin form only: an absolute form names an authority of its own beside the Host header."""
-    path, _, query = head.target.partition(b"?")
     if not path.startswith(b"/"):
         return "the request target must be a path"
     if not _PATH.fullmatch(path):
@@ -141,66 +141,102 @@ def _target(head: Head) -> str | None:
     return None
 
 
-def _header_syntax(head: Head) -> str | None:
-    for name, value in head.headers:
-        if not _NAME.fullmatch(name):
-            return "a header name may hold letters, digits and `-` only (no `_`, which some servers read as `-`)"
-        if not _VALUE.fullmatch(value):
-            return f"the header `{name.decode()}` holds a byte that is not printable ASCII"
-        if name in _OVERRIDES:
-            return f"the header `{name.decode()}` asks for another call than this one"
-    return None
+# --- one header ---------------------------------------------------------------------------------------------------
 
 
-def _single_headers(head: Head) -> str | None:
-    counts = Counter(name for name, _ in head.headers)
-    doubled = next((name for name in counts if counts[name] > 1 and name in SINGLE), None)
-    return f"the header `{doubled.decode()}` occurs more than once" if doubled else None
+def _judge(header: Header) -> tuple[Header, str | None]:
+    """A header as we write it, and what is wrong with it by itself."""
+    name, value = header[0].lower(), header[1].strip(b" \t")
+    return (name, value), _fault(name, value)
 
 
-def _host(head: Head) -> str | None:
-    """Always there, even in HTTP/1.0, where every proxy sends it."""
-    hosts = head.values(b"host")
-    return None if hosts and _HOST.fullmatch(hosts[0]) else "exactly one valid Host header is needed"
+def _fault(name: bytes, value: bytes) -> str | None:
+    if not _NAME.fullmatch(name):
+        return "a header name may hold letters, digits and `-` only (no `_`, which some servers read as `-`)"
+    if not _VALUE.fullmatch(value):
+        return f"the header `{name.decode()}` holds a byte that is not printable ASCII"
+    if name in _OVERRIDES:
+        return f"the header `{name.decode()}` asks for another call than this one"
+    rule = _RULES.get(name)
+    return rule(value) if rule else None
 
 
-def _framing(head: Head) -> str | None:
-    """Request smuggling lives where two programs disagree about the end of a body."""
-    lengths, codings = head.values(b"content-length"), head.values(b"transfer-encoding")
-    if lengths and codings:
-        return "a body has either a Content-Length or a Transfer-Encoding"
-    if lengths and not _LENGTH.fullmatch(lengths[0]):
-        return "the Content-Length is not a number"
-    if codings and head.version == (1, 0):
-        return "HTTP/1.0 has no Transfer-Encoding"
-    if codings and codings[0].lower() != b"chunked":
-        return "the only Transfer-Encoding is `chunked`"
-    return None
+def _host(value: bytes) -> str | None:
+    return None if _HOST.fullmatch(value) else _ONE_HOST
 
 
-def _body(head: Head) -> str | None:
-    if head.method in BODILESS and has_body(head.headers):
-        return f"{head.method} takes no body"
-    return None
+def _length(value: bytes) -> str | None:
+    return None if _LENGTH.fullmatch(value) else "the Content-Length is not a number"
 
 
-def _connection(head: Head) -> str | None:
-    if head.values(b"upgrade"):
-        return "no other protocol is spoken here"
-    nominated = (token.strip().lower() for value in head.values(b"connection") for token in value.split(b","))
+def _coding(value: bytes) -> str | None:
+    return None if value.lower() == b"chunked" else "the only Transfer-Encoding is `chunked`"
+
+
+def _connection(value: bytes) -> str | None:
+    nominated = (token.strip().lower() for token in value.split(b","))
     if any(token and token not in _NOMINABLE for token in nominated):
         return "Connection may only hold `close`, `keep-alive` and `TE`"
     return None
 
 
-def _expectation(head: Head) -> str | None:
-    if any(value.lower() != b"100-continue" for value in head.values(b"expect")):
-        return "the only expectation is `100-continue`"
+def _upgrade(_: bytes) -> str:
+    return "no other protocol is spoken here"
+
+
+def _expectation(value: bytes) -> str | None:
+    return None if value.lower() == b"100-continue" else "the only expectation is `100-continue`"
+
+
+_ONE_HOST = "exactly one valid Host header is needed"
+
+_RULES: dict[bytes, Callable[[bytes], str | None]] = {
+    b"host": _host,
+    b"content-length": _length,
+    b"transfer-encoding": _coding,
+    b"connection": _connection,
+    b"upgrade": _upgrade,
+    b"expect": _expectation,
+}
+
+
+# --- all headers together -----------------------------------------------------------------------------------------
+
+
+def _together(head: Head, headers: Headers) -> str | None:
+    """Request smuggling lives where two programs disagree about the end of a body."""
+    names = {name for name, _ in headers}
+    if len(names) < len(headers) and (doubled := _doubled(headers)):
+        return doubled
+    if b"host" not in names:  # also in HTTP/1.0, where every proxy sends it
+        return _ONE_HOST
+    if b"transfer-encoding" in names:
+        if b"content-length" in names:
+            return "a body has either a Content-Length or a Transfer-Encoding"
+        if head.version == (1, 0):
+            return "HTTP/1.0 has no Transfer-Encoding"
+    if head.method in BODILESS and has_body(headers):
+        return f"{head.method} takes no body"
     return None
 
 
-_CHECKS = (_version, _target, _header_syntax, _single_headers, _host, _framing, _body, _connection, _expectation)
-"""In this order: later ones rely on earlier ones, those on the framing on single headers, say."""
+def _doubled(headers: Headers) -> str | None:
+    counts = Counter(name for name, _ in headers)
+    doubled = next((name for name in counts if counts[name] > 1 and name in SINGLE), None)
+    return f"the header `{doubled.decode()}` occurs more than once" if doubled else None
+
+
+_ROOM = 4096
+_SHORT = 128
+"""Bytes of a target or a header that is remembered, of `_ROOM` each."""
+
+
+def _short_and_open(header: Header, judged: tuple[Header, str | None]) -> bool:
+    return len(header[0]) + len(header[1]) <= _SHORT and judged[0][0] not in SECRET
+
+
+_targets = Remembered(_target, room=_ROOM, worth=lambda target, _: len(target) <= _SHORT)
+_judged = Remembered(_judge, room=_ROOM, worth=_short_and_open)
 
 
 def has_body(headers: Headers) -> bool:

@@ -13,7 +13,8 @@ from gateway.proxy.ops import Health, Ops, OpsOptions
 from gateway.proxy.pages import PageOptions, Pages
 from gateway.proxy.seals import Seals
 from gateway.proxy.server import Listener, listening
-from gateway.proxy.upstream import UpstreamOptions, Upstreams, reachable
+from gateway.proxy.upstream import Upstreams, reachable
+from gateway.proxy.upstream_options import UpstreamOptions
 from gateway.proxy.uses import Uses, UseWriter
 
 __all__ = [

@@ -34,8 +34,12 @@ class ListenerOptions:
     trusted_proxies: Networks = LOOPBACK
     """Who is believed about the address of a client, and has no limit of its own: TLS ends at a proxy beside us."""
     line_bytes: int = 8190
-    """One line of a head, the request line included."""
+    """One line of a head, the request line included. A whole head has eight times as many at most."""
     head_lines: int = 128
-    """Lines of a head. The front check has tighter limits; these bound what the parser holds."""
+    """Lines of a head. The front check has tighter limits; these bound what is held and read before it."""
     shared: bool = False
     """Whether other processes listen on the same address; the kernel shares out the connections."""
+
+    @property
+    def head_bytes(self) -> int:
+        return 8 * self.line_bytes

@@ -1,66 +1,42 @@
-"""The listener: aiohttp's low-level server, without its router, its applications and its own words.
+"""The listener: connections of clients, and the calls that come in on them, one after the other.
 
-It hands on the head as it stood on the wire and writes what it is told. What it cannot read as a call, and calls beside
-its limits, are answered in our words too. The library's parser must be the compiled one: the other is slower, and has
-had request smuggling holes of its own.
+Each connection has one task, which reads a head, has the call served, and goes on to the next one. What cannot be read
+as a call, and calls beside our limits, are answered in our words too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import struct
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import cached_property
-from typing import cast
+from dataclasses import dataclass, field
 
-from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
-from aiohttp.web_protocol import RequestHandler
-from multidict import CIMultiDict
-
-from gateway.http1 import (
-    Address,
-    Head,
-    Headers,
-    Reason,
-    Refusal,
-    Reply,
-    counted_as,
-    is_in,
-    origin,
-    peer_address,
-)
+from gateway.http1 import Address, Head, Reason, Refusal, Reply, counted_as, is_in, peer_address
+from gateway.http1.framing import request_length
+from gateway.http1.heads import Malformed, TooLong, request_head, status_line, written
+from gateway.http1.reader import Reader
 from gateway.proxy.connections import CROWDED, Connections
+from gateway.proxy.deadlines import Deadlines
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.link import Link
 from gateway.proxy.listener_options import ListenerOptions
-from gateway.proxy.wire import ClientGone, Incoming, Stop
+from gateway.proxy.wire import ClientGone, Incoming
 
 _log = logging.getLogger(__name__)
 
 
 Serve = Callable[[Incoming], Awaitable[None]]
-Malformed = Callable[[Refusal], Reply]
+Words = Callable[[Refusal], Reply]
 """Our words for what is no call."""
 Crowded = Callable[[], None]
 """Told of each connection that is refused because its address has too many."""
 
 _NO_CALL = Refusal(Reason.MALFORMED_REQUEST, "this is not a well-formed HTTP/1.1 request")
-_LONG_LINE = Refusal(Reason.MALFORMED_REQUEST, "a line of the request's head is too long")
+_LONG_LINE = Refusal(Reason.MALFORMED_REQUEST, "the request's head, or a line of it, is too long")
 _SLOW_HEAD = Refusal(Reason.TOO_SLOW, "the request's head took too long to arrive")
-_SLOW_BODY = Refusal(Reason.TOO_SLOW, "the body came too slowly")
-_BROKEN_BODY = Refusal(Reason.MALFORMED_BODY, "the body broke off, or is not framed as its head says")
 _INTERNAL = Refusal(Reason.INTERNAL, "the gateway failed to serve this call")
-
-_CLOSING = frozenset({400, 405, 408})
-"""After these answers client and server may disagree about where the next call begins."""
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,325 +47,228 @@ class Listener:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """What the connections of one listener share."""
+
+    serve: Serve
+    words: Words
+    options: ListenerOptions
+    crowded: Crowded
+    counted: Connections
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    open: set[_Connection] = field(default_factory=set)
+
+
 @asynccontextmanager
 async def listening(  # noqa: PLR0913 (what a listener is made of)
     serve: Serve,
-    malformed: Malformed,
+    malformed: Words,
     *,
     host: str,
     port: int,
     options: ListenerOptions | None = None,
     crowded: Crowded = lambda: None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Listener]:
     """Serves calls while the block runs; then lets those under way end, and closes every connection.
 
-    Raises OSError if the address cannot be had, RuntimeError for a library without its compiled parser.
+    Raises OSError if the address cannot be had.
     """
-    if HttpRequestParser.__module__ != "aiohttp._http_parser":
-        raise RuntimeError("aiohttp runs without its compiled parser: install a wheel of it, or a C compiler")
     options = options or ListenerOptions()
-    runner = web.ServerRunner(_Server(serve, malformed, options, crowded), shutdown_timeout=options.drain_seconds)
-    await runner.setup()
+    server = _Server(serve, malformed, options, crowded, Connections(options))
+    sockets = await asyncio.get_running_loop().create_server(
+        lambda: _Connection(server), host, port, backlog=1024, reuse_port=options.shared or None, ssl=tls
+    )
     try:
-        site = web.TCPSite(runner, host, port, backlog=1024, reuse_port=options.shared)
-        await site.start()
-        yield Listener(host, site.port)
+        yield Listener(host, sockets.sockets[0].getsockname()[1])
     finally:
-        await runner.cleanup()
+        sockets.close()
+        await _drained(server)
 
 
-class _Server(web.Server):
-    """Makes connections with our limits."""
-
-    def __init__(self, serve: Serve, malformed: Malformed, options: ListenerOptions, crowded: Crowded) -> None:
-        super().__init__(self._handle, request_factory=_Request, handler_cancellation=True)
-        self.malformed = malformed
-        self.options = options
-        self.open = Connections(options)
-        self.crowded = crowded
-        self._serve = serve
-
-    def __call__(self) -> RequestHandler:
-        return _Connection(self)
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        assert isinstance(request, _Request)  # noqa: S101 (this server makes no others)
-        assert isinstance(connection, _Connection)  # noqa: S101
-        exchange = _Exchange(request, connection.peer, self.options)
-        connection.serving(exchange)
-        try:
-            await self._serve(exchange)
-        finally:
-            connection.served()
-        return exchange.response or _response(self.malformed(_INTERNAL))
+async def _drained(server: _Server) -> None:
+    """Idle connections are closed, calls under way may end, and what is left then is broken off."""
+    for connection in tuple(server.open):
+        connection.stop()
+    tasks = {connection.task for connection in server.open if connection.task is not None}
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=server.options.drain_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for connection in tuple(server.open):
+        connection.cut()
 
 
-class _Request(web.BaseRequest):
-    """The library's own, but a version that we do not speak is answered in HTTP/1.1."""
-
-    def __init__(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> None:
-        self.wire_version = (message.version.major, message.version.minor)
-        if message.version not in {HttpVersion10, HttpVersion11} or message.method == "UNKNOWN":
-            message = message._replace(version=HttpVersion11)
-        super().__init__(message, payload, protocol, writer, task, asyncio.get_running_loop())
-
-
-class _Connection(RequestHandler):
+class _Connection(Link):
     """One client's connection."""
 
     def __init__(self, server: _Server) -> None:
         options = server.options
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=options.keepalive_seconds,
-            lingering_time=options.linger_seconds,
-            access_log=None,  # type: ignore[arg-type]  # the decision log stands in for it
-            max_line_size=options.line_bytes,
-            max_field_size=options.line_bytes,
-            max_headers=options.head_lines,
-            auto_decompress=False,
-        )
+        super().__init__(Reader(options.head_bytes), server.deadlines)
+        self.task: asyncio.Task[None] | None = None
         self._server = server
-        self._counted = False
+        self._options = options
         self._address: str | None = None
-        self.peer: Address | None = None
-        self._exchange: _Exchange | None = None
-        self._served = 0
-        self._half_closed = False
-        self._head_deadline: asyncio.TimerHandle | None = None
-        self._end: asyncio.TimerHandle | None = None
+        self._peer: Address | None = None
+        self._exchange: Exchange | None = None
+        self._is_stopping = False
+        self._is_deaf = False
+
+    # --- what the loop tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
         server = self._server
-        self.peer = _peer(transport)
-        if self.peer is not None and not is_in(self.peer, server.options.trusted_proxies):
-            self._address = counted_as(self.peer)
-        if refusal := server.open.refused(self._address):
+        self._peer = _peer(transport)
+        if self._peer is not None and not is_in(self._peer, self._options.trusted_proxies):
+            self._address = counted_as(self._peer)
+        if refusal := server.counted.refused(self._address):
             if refusal is CROWDED:
                 server.crowded()
-            self._say(cast(asyncio.Transport, transport), refusal)  # uvloop's is none by inheritance
+            self._is_deaf = True
+            self._say(refusal)
+            self.close()
             return
-        server.open.take(self._address)
-        self._counted = True
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if self._counted:
-            self._counted = False
-            self._server.open.give_back(self._address)
-        self._stop_waiting()
-        if self._end:
-            self._end.cancel()
-        super().connection_lost(exc)
-
-    def serving(self, exchange: _Exchange) -> None:
-        """A call is being served from now on."""
-        self._exchange = exchange
-        self._look_at_body()
-
-    def served(self) -> None:
-        """The call is over."""
-        self._exchange = None
-        self._served += 1
+        server.counted.take(self._address)
+        server.open.add(self)
+        self.task = asyncio.get_running_loop().create_task(self._calls())
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._look_at_body()
-        if not self._between_calls():
-            self._stop_waiting()
-        elif data and self._head_deadline is None:
-            seconds = self._server.options.head_seconds
-            self._head_deadline = self._loop.call_later(seconds, self._head_too_slow)
+        if not self._is_deaf:
+            super().data_received(data)
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # the library never keeps a half-closed connection
-        """The client sends no more; it may still want the answer to a call that is whole."""
+    def eof_received(self) -> bool:
+        """The client sends no more; it may still want the answers to calls that are whole."""
         super().eof_received()
-        if self._between_calls():
+        if self._is_deaf or (self._exchange is None and not self.reader.waiting):
             return False
-        self._half_closed = True
-        self._look_at_body()
-        if self.transport is not None:
-            self._end = self._loop.call_later(self._server.options.half_closed_seconds, self.transport.abort)
-        return True
+        self.abort_at(asyncio.get_running_loop().time() + self._options.half_closed_seconds)
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is None  # TLS has no halves
 
-    def _look_at_body(self) -> None:
-        """Ends the wait for a body that will not come.
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self in self._server.open:
+            self._server.open.discard(self)
+            self._server.counted.give_back(self._address)
+        if self.task is not None:
+            self.task.cancel()
 
-        The library says of a body that it cannot read only that something follows it, and of a client that sends no
-        more nothing at all.
+    def stop(self) -> None:
+        """No call begins after the one under way, if there is one."""
+        self._is_stopping = True
+        if self._exchange is None:
+            self.close()
+        else:
+            self._exchange.be_last()
+
+    # --- one call after the other
+
+    async def _calls(self) -> None:
+        try:
+            while (head := await self._head()) is not None and await self._served(head):
+                pass
+        except Malformed as fault:
+            self._say(_LONG_LINE if isinstance(fault, TooLong) else _NO_CALL)
+            self._linger()
+        except TimeoutError:
+            self._say(_SLOW_HEAD)
+            self.close()
+
+    async def _head(self) -> Head | None:
+        """The head of the next call; None, and the connection closed, when there is none.
+
+        Raises Malformed, and TimeoutError for one that began and did not end in time.
         """
-        if self._exchange and (self._half_closed or self._messages):
-            self._exchange.no_more(last=self._half_closed)
+        since = asyncio.get_running_loop().time()
+        began = since if self.reader.waiting else None
+        while (raw := self.reader.head()) is None:
+            if self.reader.ended or self._is_stopping:
+                self.close()
+                return None
+            try:
+                seconds = self._options.keepalive_seconds if began is None else self._options.head_seconds
+                await self.more((began or since) + seconds)
+            except TimeoutError:
+                if self.reader.waiting:
+                    raise
+                self.close()
+                return None
+            if began is None and self.reader.waiting:
+                began = asyncio.get_running_loop().time()
+        return request_head(raw, self._options.line_bytes, self._options.head_lines)
 
-    def _between_calls(self) -> bool:
-        """Whether what has come since the last call is part of a head."""
-        return self._request_count == self._served
+    async def _served(self, head: Head) -> bool:
+        """Whether another call may follow."""
+        try:
+            self.reader.begin(request_length(head.headers))
+            keep = _is_kept(head)
+        except Malformed:
+            keep = False  # nobody knows where the next call begins; what to answer is for the front check
+        self._exchange = exchange = Exchange(self, head, self._peer, self._options, keep=keep)
+        try:
+            await self._server.serve(exchange)
+            if not exchange.is_answered:
+                await self._failed(exchange)
+        except ClientGone:
+            exchange.cut()
+        except Exception:  # noqa: BLE001 (the connection ends here, and no other one with it)
+            _log.exception("serving a call failed")
+            await self._failed(exchange)
+        self._exchange = None
+        if exchange.goes_on:
+            return True
+        self._linger()
+        return False
 
-    def _stop_waiting(self) -> None:
-        if self._head_deadline:
-            self._head_deadline.cancel()
-            self._head_deadline = None
+    async def _failed(self, exchange: Exchange) -> None:
+        """A bug of ours: a clear answer, or none that looks whole."""
+        if exchange.begun:
+            exchange.cut()
+            return
+        try:
+            await exchange.answer(self._server.words(_INTERNAL))
+        except ClientGone:
+            exchange.cut()
 
-    def _head_too_slow(self) -> None:
-        self._head_deadline = None
-        if self.transport is not None and self._between_calls():
-            self._say(self.transport, _SLOW_HEAD)
+    # --- the end
 
-    def _say(self, transport: asyncio.Transport, refusal: Refusal) -> None:
-        """Answers outside of any call, and hangs up."""
-        reply = self._server.malformed(refusal)
-        lines = [f"HTTP/1.1 {reply.status} {refusal.reason}".encode(), b"connection: close"]
-        lines += [name + b": " + value for name, value in reply.headers]
-        lines.append(b"content-length: " + str(len(reply.body)).encode())
-        transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + reply.body)
-        transport.close()
+    def _linger(self) -> None:
+        """Closes once the client has had time to see the answer.
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 (the signature is the library's)
-    ) -> web.StreamResponse:
-        """What the library could not read, or a bug of ours. Its own text may quote the head, so nobody sees it."""
-        if status != 400:  # noqa: PLR2004
-            _log.error("serving a call failed", exc_info=exc)
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer has begun")
-        refusal = _INTERNAL if status != 400 else _LONG_LINE if isinstance(exc, LineTooLong) else _NO_CALL  # noqa: PLR2004
-        response = _response(self._server.malformed(refusal))
-        response.force_close()
-        return response
+        Closing at once while it still sends would reset the connection, and the answer might be lost with it
+        (RFC 9112, section 9.6). What still comes is thrown away.
+        """
+        self._is_deaf = True
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        nothing_comes = self.reader.ended or (self.reader.is_between and not self.reader.waiting)
+        if nothing_comes or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        if self._holding_back:
+            transport.resume_reading()
+        self.abort_at(asyncio.get_running_loop().time() + self._options.linger_seconds)
+
+    def _say(self, refusal: Refusal) -> None:
+        """Answers outside of any call."""
+        reply = self._server.words(refusal)
+        length = (b"content-length", b"%d" % len(reply.body))
+        head = written(status_line(reply.status), (*reply.headers, length, (b"connection", b"close")))
+        if self.transport is not None:
+            self.transport.write(head + reply.body)
+
+
+def _is_kept(head: Head) -> bool:
+    """Whether the client would make another call on its connection (RFC 9112, section 9.3)."""
+    tokens = {token.strip().lower() for value in head.values(b"connection") for token in value.split(b",")}
+    return b"close" not in tokens and (head.version >= (1, 1) or b"keep-alive" in tokens)
 
 
 def _peer(transport: asyncio.BaseTransport) -> Address | None:
     """None for one that has left already, and for a socket without addresses."""
     name = transport.get_extra_info("peername")
     return peer_address(name[0]) if isinstance(name, tuple) else None
-
-
-def _response(reply: Reply) -> web.Response:
-    return web.Response(status=reply.status, body=reply.body, headers=_header_map(reply.headers))
-
-
-def _header_map(headers: Headers) -> CIMultiDict[str]:
-    named = CIMultiDict((name.decode("ascii"), value.decode("ascii")) for name, value in headers)
-    named["server"] = "gateway"  # the library would name itself and its version
-    return named
-
-
-class _Exchange:
-    """See `wire.Incoming`."""
-
-    def __init__(self, request: _Request, peer: Address | None, options: ListenerOptions) -> None:
-        version = request.wire_version
-        target = request.raw_path.encode("utf-8", "surrogateescape")
-        self.head = Head(request.method, target, version, request.raw_headers)
-        self.response: web.StreamResponse | None = None
-        self._request = request
-        self._peer = peer
-        self._options = options
-        self._waited = 0.0
-        self._received = 0
-        self._last = False
-        self._to_be_asked = version == (1, 1) and any(name.lower() == b"expect" for name, _ in self.head.headers)
-
-    @cached_property
-    def address(self) -> str | None:
-        found = origin(self._peer, self.head.headers, self._options.trusted_proxies)
-        return None if found is None else counted_as(found)
-
-    @property
-    def begun(self) -> bool:
-        return self.response is not None
-
-    def no_more(self, *, last: bool) -> None:
-        """All of the body has come that will come; `last` when no other call will follow it."""
-        self._last = last
-        if not self._request.content.is_eof():
-            self._request.content.set_exception(ConnectionResetError())
-
-    # --- the body
-
-    async def read(self) -> bytes:
-        content = self._request.content
-        if self._to_be_asked and not content.is_eof():
-            self._ask()
-        loop = asyncio.get_running_loop()
-        since = loop.time()
-        allowed = self._options.body_seconds + self._received / self._options.body_rate - self._waited
-        try:
-            async with asyncio.timeout(allowed):
-                piece = await content.readany()
-        except TimeoutError:
-            raise Stop(_SLOW_BODY) from None
-        except Exception as fault:
-            raise Stop(_BROKEN_BODY, type(fault).__name__) from fault
-        self._waited += loop.time() - since
-        self._received += len(piece)
-        return piece
-
-    def _ask(self) -> None:
-        """100 Continue, now that the call has been allowed to send a body."""
-        self._to_be_asked = False
-        if self._request.transport is not None:
-            self._request.transport.write(_CONTINUE)
-
-    # --- the answer
-
-    async def answer(self, reply: Reply) -> None:
-        response = _response(reply)
-        self._prepare(response)
-        if reply.status in _CLOSING:
-            response.force_close()
-        async with self._sending():
-            await response.prepare(self._request)
-            await response.write_eof()
-
-    async def begin(self, status: int, headers: Headers) -> None:
-        response = web.StreamResponse(status=status, headers=_header_map(headers))
-        self._prepare(response)
-        async with self._sending():
-            await response.prepare(self._request)
-
-    async def write(self, piece: bytes) -> None:
-        assert self.response is not None  # noqa: S101 (`begin` comes first)
-        async with self._sending():
-            await self.response.write(piece)
-
-    async def end(self) -> None:
-        assert self.response is not None  # noqa: S101
-        async with self._sending():
-            await self.response.write_eof()
-
-    def cut(self) -> None:
-        """Resets the connection: in HTTP/1.0 a mere close is the regular end of an answer."""
-        transport = self._request.transport
-        if transport is None:
-            return
-        connection = transport.get_extra_info("socket")
-        if connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        transport.abort()
-
-    def _prepare(self, response: web.StreamResponse) -> None:
-        self.response = response
-        if self._last or not self._request.content.is_eof():
-            response.force_close()
-
-    @asynccontextmanager
-    async def _sending(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._options.send_seconds):
-                yield
-        except (ConnectionError, TimeoutError) as fault:
-            raise ClientGone from fault

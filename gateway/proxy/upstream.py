@@ -1,202 +1,230 @@
-"""Connections to upstreams, by the client of aiohttp.
+"""Connections to upstreams, kept and used again.
 
-What the library would do on its own is switched off: no cookies, no redirects, no proxies or passwords from the
-environment, nothing unpacked, no headers added, the URL sent as it is given. (It sends a GET once more whose connection
-breaks before the answer, and has no switch for that.) Its parser forgives more than its server's does, so an answer is
-looked at before it is believed: a final status, and an end that can be told from a broken connection.
+A connection carries one request at a time, and another one only if the answer was read to its end, the upstream keeps
+it open, and nothing has come since: what nobody asked for breaks it. Nothing is sent twice here; where a connection
+breaks before any of an answer has come, Unanswered tells whether the request may be sent again. No cookies, no
+redirects, no proxies from the environment, nothing unpacked; an answer whose end cannot be told from a broken
+connection is none.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import ssl
+from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
+from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
+from gateway.http1 import Reason, Refusal
+from gateway.proxy.deadlines import Deadlines
+from gateway.proxy.link import Wait
+from gateway.proxy.upstream_link import Answer, UpstreamLink
+from gateway.proxy.upstream_options import UpstreamOptions
+from gateway.proxy.wire import Outgoing, Unanswered
 
-from gateway.http1 import Headers, Reason, Refusal
-from gateway.proxy.wire import Answer, Outgoing, Source, Stop
+_UNREACHABLE = Refusal(Reason.UPSTREAM_UNREACHABLE, "the service behind the gateway cannot be reached")
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamOptions:
-    """Times are seconds."""
+class Origin:
+    """Where connections lead."""
 
-    connect_seconds: float = 5.0
-    """Until a connection stands, waiting for a free one included."""
-    answer_seconds: float = 60.0
-    """From the end of a request until the head of its answer; the platform's own clients wait no longer."""
-    idle_seconds: float = 60.0
-    """Between two pieces of an answer."""
-    send_seconds: float = 30.0
-    """Until the upstream takes the next piece of a body."""
-    connections: int = 256
-    """Open at once; together with the clients' they must fit the usual limit of 1,024 open files."""
-    keepalive_seconds: float = 15.0
-    """How long an idle connection is kept; less than services keep theirs, so that they do not hang up on a call."""
-    head_bytes: int = 16 * 1024
-    """Size of one header of an answer."""
+    host: str
+    port: int
+    tls: bool
 
-
-_UNREACHABLE = Refusal(Reason.UPSTREAM_UNREACHABLE, "the service behind the gateway cannot be reached")
-_TIMEOUT = Refusal(Reason.UPSTREAM_TIMEOUT, "the service behind the gateway did not answer in time")
-_FAILED = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway gave no usable answer")
+    @property
+    def named(self) -> bytes:
+        """As the `Host` header names it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = 443 if self.tls else 80
+        return (host if self.port == usual else f"{host}:{self.port}").encode("ascii")
 
 
 class Upstreams:
-    """A pool of connections, open within its `async with`."""
+    """A pool of connections, open within its `async with`. `tls` says whom to trust; the system's authorities for None.
 
-    def __init__(self, options: UpstreamOptions | None = None) -> None:
+    An https URL is spoken to in TLS, its name checked.
+    """
+
+    def __init__(self, options: UpstreamOptions | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self._options = options or UpstreamOptions()
+        self._tls = tls
+        self._deadlines = Deadlines()
+        self._idle: dict[Origin, list[_Pooled]] = {}
+        self._open: set[_Pooled] = set()
+        self._opening = 0
+        self._waiting: deque[Wait] = deque()
 
     async def __aenter__(self) -> Self:
-        options = self._options
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=options.connections, keepalive_timeout=options.keepalive_seconds),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=options.connect_seconds),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-            max_line_size=options.head_bytes,
-            max_field_size=options.head_bytes,
-        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        for link in tuple(self._open):
+            link.drop()
+        await asyncio.sleep(0)  # connections are told in the next step of the loop that they are gone
 
-    @asynccontextmanager
-    async def send(self, request: Outgoing) -> AsyncIterator[Answer]:
+    def send(self, request: Outgoing) -> _Sending:
         """See `wire.Sender`."""
-        response = await self._answered(request)
+        return _Sending(self, request)
+
+    async def take(self, origin: Origin) -> _Pooled:
+        """A connection that nobody uses. Raises Unanswered."""
+        deadline = asyncio.get_running_loop().time() + self._options.connect_seconds
+        while (link := self._kept(origin)) is None:
+            if self._has_room():
+                return await self._opened(origin, deadline)
+            await self._room(deadline)
+        return link
+
+    def give_back(self, link: _Pooled) -> None:
+        """After a request, however it ended."""
+        if link.rest(asyncio.get_running_loop().time() + self._options.keepalive_seconds):
+            self._idle.setdefault(link.origin, []).append(link)
+        else:
+            link.drop()
+        self._make_room()
+
+    def lost(self, link: _Pooled) -> None:
+        """A connection is gone."""
+        self._open.discard(link)
+        idle = self._idle.get(link.origin, [])
+        if link in idle:
+            idle.remove(link)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Whoever has waited longest looks again."""
+        if self._waiting:
+            self._waiting.popleft().happened()
+
+    def _kept(self, origin: Origin) -> _Pooled | None:
+        """The one that was used last: the others may come to rest."""
+        kept = self._idle.get(origin)
+        while kept:
+            link = kept.pop()
+            if link.is_open:
+                return link
+        return None
+
+    def _has_room(self) -> bool:
+        """Whether another connection may be opened; one that is idle makes room."""
+        if len(self._open) + self._opening < self._options.connections:
+            return True
+        for links in self._idle.values():
+            if links:
+                links.pop(0).drop()
+                return True
+        return False
+
+    async def _room(self, deadline: float) -> None:
+        wait = Wait()
+        self._waiting.append(wait)
+        self._deadlines.add(wait)
         try:
-            if not _believable(response):
-                raise Stop(_FAILED)
-            yield _Answer(response, self._options)
+            await wait.until(deadline)
+        except TimeoutError:
+            self._waiting.remove(wait)
+            raise Unanswered(_UNREACHABLE, "no connection became free", sent=False) from None
+        except asyncio.CancelledError:
+            if wait in self._waiting:
+                self._waiting.remove(wait)
+            else:
+                self._make_room()  # it was told, and does not want it any more
+            raise
         finally:
-            # An answer at its end has given its connection back; what is unread must not be left to the next call.
-            response.close()
+            self._deadlines.discard(wait)
 
-    async def _answered(self, request: Outgoing) -> aiohttp.ClientResponse:
-        if request.body is None or isinstance(request.body, bytes):
-            return await self._asked(request, request.body)
-        upload = _Upload(request.body, self._options)
+    async def _opened(self, origin: Origin, deadline: float) -> _Pooled:
+        self._opening += 1
         try:
-            response = await self._asked(request, upload)
-        except Stop:
-            if upload.fault:
-                raise upload.fault from None
-            raise
-        upload.answered_by(response)
-        return response
-
-    async def _asked(self, request: Outgoing, body: bytes | _Upload | None) -> aiohttp.ClientResponse:
-        headers = [(name.decode(), value.decode()) for name, value in request.headers]
-        if request.length is not None:
-            headers.append(("content-length", str(request.length)))
-        url = URL(request.url, encoded=True)
-        try:
-            async with asyncio.timeout(self._options.connect_seconds + self._options.answer_seconds) as deadline:
-                if isinstance(body, _Upload):
-                    body.deadline = deadline
-                return await self._session.request(
-                    request.method, url, headers=headers, data=body, allow_redirects=False
+            async with asyncio.timeout_at(deadline):
+                _, link = await asyncio.get_running_loop().create_connection(
+                    lambda: _Pooled(self, origin, self._deadlines, self._options),
+                    origin.host,
+                    origin.port,
+                    ssl=self._context() if origin.tls else None,
                 )
-        except (aiohttp.ClientError, TimeoutError) as fault:
-            raise Stop(_refusal(fault), type(fault).__name__) from fault
+        except (OSError, TimeoutError) as fault:  # what TLS does not like is an OSError, too
+            raise Unanswered(_UNREACHABLE, type(fault).__name__, sent=False) from fault
+        finally:
+            self._opening -= 1
+        self._open.add(link)
+        return link
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
 
-def _refusal(fault: Exception) -> Refusal:
-    match fault:
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return _UNREACHABLE
-        case TimeoutError():
-            return _TIMEOUT
-        case _:
-            return _FAILED
+class _Pooled(UpstreamLink):
+    """Tells its pool when it is gone."""
+
+    def __init__(self, pool: Upstreams, origin: Origin, deadlines: Deadlines, options: UpstreamOptions) -> None:
+        super().__init__(deadlines, options)
+        self.origin = origin
+        self._pool = pool
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._pool.lost(self)
 
 
-def _believable(response: aiohttp.ClientResponse) -> bool:
-    """A final status, and a body whose end is marked. (101 would hand the connection over to another protocol.)"""
-    bodiless = response.status in {204, 304} or response.method == "HEAD"
-    marked = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-    return 200 <= response.status <= 599 and (bodiless or marked)  # noqa: PLR2004
+class _Sending:
+    """A request under way: its answer within an `async with`, which gives the connection back."""
 
+    __slots__ = ("_link", "_pool", "_request")
 
-class _Upload:
-    """A caller's body on its way up, in the shape that the library takes.
+    def __init__(self, pool: Upstreams, request: Outgoing) -> None:
+        self._pool = pool
+        self._request = request
+        self._link: _Pooled | None = None
 
-    It keeps what stopped it, which the library would hide, and moves the deadline: while we wait for the caller, it is
-    the caller's time that runs.
-    """
-
-    def __init__(self, source: Source, options: UpstreamOptions) -> None:
-        self.fault: Exception | None = None
-        self.deadline: asyncio.Timeout | None = None
-        self._source = source
-        self._options = options
-        self._response: aiohttp.ClientResponse | None = None
-
-    def answered_by(self, response: aiohttp.ClientResponse) -> None:
-        """The head of the answer is there, perhaps before all of the body was sent."""
-        self.deadline = None
-        self._response = response
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        self._allow(None)
+    async def __aenter__(self) -> Answer:
+        request = self._request
+        base, target = _parted(request.url)
+        origin, host = _origin(base)
+        link = await self._pool.take(origin)
         try:
-            piece = await self._source.read()
-        except Exception as fault:
-            self.fault = fault
-            if self._response:
-                self._response.close()
+            answer = await link.ask(request, host, target)
+        except BaseException:
+            link.drop()
             raise
-        self._allow(self._options.send_seconds if piece else self._options.answer_seconds)
-        if not piece:
-            raise StopAsyncIteration
-        return piece
+        self._link = link
+        return answer
 
-    def _allow(self, seconds: float | None) -> None:
-        if self.deadline:
-            self.deadline.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._link is not None:
+            self._pool.give_back(self._link)
 
 
-class _Answer:
-    """See `wire.Answer`."""
+def _parted(url: str) -> tuple[str, bytes]:
+    """Scheme and authority of a URL, and its target, as they are written."""
+    end = url.find("/", url.index("://") + 3)
+    return (url, b"/") if end < 0 else (url[:end], url[end:].encode("ascii"))
 
-    def __init__(self, response: aiohttp.ClientResponse, options: UpstreamOptions) -> None:
-        self.status = response.status
-        self.headers: Headers = tuple((name.lower(), value) for name, value in response.raw_headers)
-        self._content = response.content
-        self._idle_seconds = options.idle_seconds
 
-    async def read(self) -> bytes:
-        try:
-            if piece := self._content.read_nowait():
-                return piece
-            async with asyncio.timeout(self._idle_seconds):
-                return await self._content.readany()
-        except TimeoutError as fault:
-            raise Stop(_TIMEOUT) from fault
-        except aiohttp.ClientError as fault:
-            raise Stop(_FAILED, type(fault).__name__) from fault
+@lru_cache(maxsize=1024)
+def _origin(base: str) -> tuple[Origin, bytes]:
+    """Where a URL's connections lead, and its `Host`."""
+    parts = urlsplit(base)
+    tls = parts.scheme == "https"
+    origin = Origin(parts.hostname or "", parts.port or (443 if tls else 80), tls)
+    return origin, origin.named
 
 
 async def reachable(base_url: str, *, seconds: float = 2.0) -> str | None:
     """Why an upstream cannot be connected to, or None. No request is sent, so it never shows up among the calls."""
-    parts = urlsplit(base_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    origin, _ = _origin(_parted(base_url)[0])
     try:
         async with asyncio.timeout(seconds):
-            _, writer = await asyncio.open_connection(parts.hostname, port)
+            _, writer = await asyncio.open_connection(origin.host, origin.port)
         writer.close()
     except (OSError, TimeoutError) as fault:
         return f"cannot be connected to: {type(fault).__name__}"

@@ -25,6 +25,14 @@ class Stop(Exception):  # noqa: N818 (the end of a call, with the words for its 
         self.detail = detail
 
 
+class Unanswered(Stop):
+    """An upstream of which no byte of an answer came; `sent` unless the request certainly did not reach it."""
+
+    def __init__(self, refusal: Refusal, detail: str = "", *, sent: bool) -> None:
+        super().__init__(refusal, detail)
+        self.sent = sent
+
+
 class ClientGone(Exception):  # noqa: N818
     """The client left, or takes nothing any more; there is nobody to answer."""
 

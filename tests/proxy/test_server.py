@@ -9,7 +9,6 @@ import struct
 from dataclasses import dataclass, replace
 
 import pytest
-from aiohttp.http_parser import HttpRequestParserPy
 
 from gateway.http1 import Reply
 from gateway.proxy import ListenerOptions, listening
@@ -93,10 +92,6 @@ MALFORMED = {
     "websocket": message(b"GET /whoami HTTP/1.1", b"Connection: Upgrade", b"Upgrade: websocket", body=b""),
     "h2c": message(b"GET /whoami HTTP/1.1", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", body=b""),
     "other expectation": message(b"POST /j1ql HTTP/1.1", LENGTH, b"Expect: 200-ok"),
-    "bad chunk size": message(b"POST /j1ql HTTP/1.1", CHUNKED, body=b"zz\r\nhello\r\n0\r\n\r\n"),
-    "negative chunk size": message(b"POST /j1ql HTTP/1.1", CHUNKED, body=b"-1\r\nhello\r\n0\r\n\r\n"),
-    "prefixed chunk size": message(b"POST /j1ql HTTP/1.1", CHUNKED, body=b"0x5\r\nhello\r\n0\r\n\r\n"),
-    "chunk with bare LF": message(b"POST /j1ql HTTP/1.1", CHUNKED, body=b"5\nhello\n0\n\n"),
 }
 
 
@@ -222,6 +217,22 @@ class TestImpatient:
         answer = await gateway.send(gateway.call(body=b'{"q', framing="Content-Length: 18"))
         assert answer.status == 408
         assert upstream.received == []
+
+
+NO_CHUNKS = {
+    "bad chunk size": b"zz\r\nhello\r\n0\r\n\r\n",
+    "negative chunk size": b"-1\r\nhello\r\n0\r\n\r\n",
+    "prefixed chunk size": b"0x5\r\nhello\r\n0\r\n\r\n",
+    "chunk with bare LF": b"5\nhello\n0\n\n",
+}
+
+
+@pytest.mark.parametrize("body", NO_CHUNKS.values(), ids=NO_CHUNKS.keys())
+async def test_a_body_that_is_malformed_from_its_start_is_refused(gateway, upstream, body):
+    answer = await gateway.send(gateway.call(body=body, framing="Transfer-Encoding: chunked", close=False))
+    assert answer.status == 400
+    assert answer.json["error"]["reason"] == "malformed_body"
+    assert upstream.received == []
 
 
 BROKEN = {
@@ -403,11 +414,4 @@ async def test_a_call_that_does_not_end_is_ended_by_a_stop(stopping):
 async def test_a_listener_that_cannot_have_its_port_says_so():
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="address already in use"):
         async with listening(None, None, host="127.0.0.1", port=taken.getsockname()[1]):
-            pass
-
-
-async def test_the_uncompiled_parser_is_not_trusted(monkeypatch):
-    monkeypatch.setattr("gateway.proxy.server.HttpRequestParser", HttpRequestParserPy)
-    with pytest.raises(RuntimeError, match="compiled parser"):
-        async with listening(None, None, host="127.0.0.1", port=0):
             pass

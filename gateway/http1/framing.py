@@ -1,0 +1,297 @@
+"""Where a body ends: on the way in as its head says, on the way out as we say (RFC 9112, sections 6 and 7).
+
+    chunked-body  = *( size *( ";" extension ) CRLF data CRLF ) "0" *( ";" extension ) CRLF trailers CRLF
+    trailers      = *( field-line CRLF )
+
+What has two readings is no body: sizes are hexadecimal digits and nothing else, and lines end in CRLF. Extensions and
+trailers are read over: nobody here knows any.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from gateway.http1.heads import AnswerHead, Malformed, TooLong, field
+from gateway.http1.message import Headers
+
+CHUNKED: Final = -1
+"""The length of a body whose end is marked by an empty chunk."""
+
+BODILESS_STATUS = frozenset({204, 304})
+"""Answers without a body, whatever their head says; 1xx are no answers yet."""
+
+_MOST_DIGITS = 15
+"""Of a length or a size: what all languages can count without rounding."""
+
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_LENGTH = re.compile(rb"[0-9]{1,%d}" % _MOST_DIGITS)
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?" % _MOST_DIGITS)
+
+
+def request_length(headers: Headers) -> int:
+    """Bytes of a request's body, or CHUNKED. Raises Malformed where that has two readings."""
+    return _announced(headers) or 0
+
+
+def answer_length(method: str, head: AnswerHead) -> int:
+    """Bytes of an answer's body, or CHUNKED. Raises Malformed where that has two readings, or the end is not marked.
+
+    A body that ends with its connection is none for us: nobody can tell it from one that broke off.
+    """
+    if method == "HEAD" or head.status in BODILESS_STATUS:
+        return 0
+    length = _announced(head.headers)
+    if length is None:
+        raise Malformed("the end of the body is not marked")
+    if length == CHUNKED and head.version < (1, 1):
+        raise Malformed("HTTP/1.0 has no Transfer-Encoding")
+    return length
+
+
+def _announced(headers: Headers) -> int | None:
+    said = [(name, value) for name, value in headers if name in {b"content-length", b"transfer-encoding"}]
+    if not said:
+        return None
+    ((name, value), *others) = said
+    if others:
+        raise Malformed("the length of the body has two readings")
+    if name == b"transfer-encoding":
+        if value.lower() != b"chunked":
+            raise Malformed("the only Transfer-Encoding is `chunked`")
+        return CHUNKED
+    if not _LENGTH.fullmatch(value):
+        raise Malformed("the Content-Length is not a number")
+    return int(value)
+
+
+class Buffer:
+    """Bytes that have come and were not read. What is left does not move when some is taken: that would be square."""
+
+    __slots__ = ("_bytes", "_searched", "_start")
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._start = 0
+        self._searched = 0  # up to here there was no end
+
+    def __len__(self) -> int:
+        return len(self._bytes) - self._start
+
+    def add(self, data: bytes) -> None:
+        if self._start < len(self._bytes):
+            self._searched -= self._start
+            self._bytes = self._bytes[self._start :] + data
+        else:
+            self._searched = 0
+            self._bytes = data
+        self._start = 0
+
+    def starts(self, some: bytes) -> bool:
+        return self._bytes.startswith(some, self._start)
+
+    def first(self, size: int) -> bytes:
+        """At most so many bytes, which stay."""
+        return self._bytes[self._start : self._start + size]
+
+    def take(self, size: int) -> bytes:
+        """At most so many bytes."""
+        start, self._start = self._start, min(self._start + size, len(self._bytes))
+        self._searched = self._start
+        return self._bytes[start : self._start]
+
+    def until(self, end: bytes, limit: int, what: str) -> bytes | None:
+        """What comes before `end`, which is dropped; None where that has not come.
+
+        Raises TooLong past `limit` bytes, and Malformed for a line feed by itself: its end would not come.
+        """
+        start = self._start
+        found = self._bytes.find(end, max(start, self._searched), start + limit + len(end))
+        if found >= 0:
+            self._start = self._searched = found + len(end)
+            return self._bytes[start:found]
+        if len(self) > limit:
+            raise TooLong(f"{what} is too long")
+        if _BARE_LF.search(self._bytes, max(start, self._searched)):
+            raise Malformed("a line ends in a line feed alone")
+        self._searched = max(start, len(self._bytes) - len(end) + 1)
+        return None
+
+
+class SizedBody:
+    """A body of so many bytes."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def next(self, buffer: Buffer) -> bytes | None:
+        """The next piece, None where more must come."""
+        piece = buffer.take(self._left)
+        self._left -= len(piece)
+        return piece or None
+
+    @property
+    def is_over(self) -> bool:
+        return not self._left
+
+
+_MOST_LINE = 4096
+"""Bytes of the line before a chunk, extensions included; nobody sends any."""
+_MOST_TRAILERS = 8190
+"""Bytes of all trailers; who sends some sends a checksum or a timing."""
+
+
+class ChunkedBody:
+    """A body in chunks."""
+
+    __slots__ = ("_left", "_step")
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._step: Callable[[Buffer], bytes | None] | None = self._size
+
+    def next(self, buffer: Buffer) -> bytes | None:
+        """The next piece, of all chunks that have come; None where more must come, empty if that was the end.
+
+        Raises Malformed; what came before in the same bytes is lost then.
+        """
+        pieces = []
+        while self._step is not None and (data := self._step(buffer)) is not None:
+            pieces.append(data)
+        return b"".join(pieces) or (None if self._step else b"")
+
+    @property
+    def is_over(self) -> bool:
+        return self._step is None
+
+    def _size(self, buffer: Buffer) -> bytes | None:
+        line = buffer.until(b"\r\n", _MOST_LINE, "the line before a chunk")
+        if line is None:
+            return None
+        match = _SIZE.fullmatch(line)
+        if match is None:
+            raise Malformed("a chunk has no size")
+        self._left = int(match[1], 16)
+        self._step = self._data if self._left else self._trailers
+        return b""
+
+    def _data(self, buffer: Buffer) -> bytes | None:
+        data = buffer.take(self._left)
+        self._left -= len(data)
+        if not self._left:
+            self._step = self._end
+        return data or None
+
+    def _end(self, buffer: Buffer) -> bytes | None:
+        if buffer.starts(b"\r\n"):
+            buffer.take(2)
+            self._step = self._size
+            return b""
+        if buffer.first(2) in (b"", b"\r"):
+            return None
+        raise Malformed("a chunk is longer than it says")
+
+    def _trailers(self, buffer: Buffer) -> bytes | None:
+        """Empty, or lines of which the last one is."""
+        if buffer.starts(b"\r\n"):
+            buffer.take(2)
+        else:
+            lines = buffer.until(b"\r\n\r\n", _MOST_TRAILERS, "the trailers")
+            if lines is None:
+                return None
+            for line in lines.split(b"\r\n"):
+                field(line)
+        self._step = None
+        return b""
+
+
+class Body(Protocol):
+    """What comes after a head, as long as there is any of it."""
+
+    def next(self, buffer: Buffer) -> bytes | None: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+
+def body_of(length: int) -> Body:
+    """The body of so many bytes, or a CHUNKED one."""
+    return ChunkedBody() if length == CHUNKED else SizedBody(length)
+
+
+# --- on the way out -----------------------------------------------------------------------------------------------
+
+
+class Lying(Exception):  # noqa: N818 (what a body does that is not as long as its head says)
+    """A body that does not have the length that was announced."""
+
+
+class Outlet(Protocol):
+    """Makes of the pieces of a body what is put on the wire."""
+
+    def piece(self, data: bytes) -> bytes:
+        """Raises Lying for more than was announced."""
+        ...
+
+    def end(self) -> bytes:
+        """Raises Lying for less than was announced."""
+        ...
+
+
+class SizedOutlet:
+    """A body whose length was announced."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def piece(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise Lying
+        return data
+
+    def end(self) -> bytes:
+        if self._left:
+            raise Lying
+        return b""
+
+
+class ChunkedOutlet:
+    """A body in chunks. An empty piece is none: it would be the end."""
+
+    __slots__ = ()
+
+    def piece(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+    def end(self) -> bytes:
+        return b"0\r\n\r\n"
+
+
+class OpenOutlet:
+    """A body that ends with its connection: to clients that speak HTTP/1.0."""
+
+    __slots__ = ()
+
+    def piece(self, data: bytes) -> bytes:
+        return data
+
+    def end(self) -> bytes:
+        return b""
+
+
+class NoOutlet:
+    """The body of an answer that has none: to HEAD, or of a status that says so."""
+
+    __slots__ = ()
+
+    def piece(self, data: bytes) -> bytes:  # noqa: ARG002 (that is the point)
+        return b""
+
+    def end(self) -> bytes:
+        return b""

@@ -1,0 +1,157 @@
+"""Heads of messages, read and written (RFC 9112, sections 2 to 5).
+
+    head          = start-line CRLF *( field-line CRLF ) CRLF
+    request-line  = method SP target SP version
+    status-line   = version SP status [ SP reason ]
+    version       = "HTTP/" DIGIT "." DIGIT
+    field-line    = name ":" OWS value OWS
+
+A head has one reading or none: lines end in CRLF and in nothing else, no white space stands before a colon, no line is
+folded, and nothing else is forgiven, though RFC 9112 allows some of it. What the parts may say is not asked here: for
+requests see `front`.
+
+Clients and upstreams repeat themselves, so most lines were read before: those are looked up, not read again. No line
+with a secret is kept for that.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from gateway.http1.message import Header, Headers
+from gateway.http1.remembered import Remembered
+
+Version = tuple[int, int]
+"""(1, 1) for HTTP/1.1."""
+
+
+class Malformed(ValueError):  # noqa: N818 (what the bytes are)
+    """Bytes that are no message; the text says why and repeats nothing of them."""
+
+
+class TooLong(Malformed):
+    """A head, a line of it, or what comes beside a body is longer than it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a request, nothing of it judged; names of headers in lower case."""
+
+    method: str
+    target: bytes
+    version: Version
+    headers: Headers
+
+    def values(self, name: bytes) -> list[bytes]:
+        """All values of a header."""
+        return [value for key, value in self.headers if key == name]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """The head of an answer; names of headers in lower case."""
+
+    status: int
+    version: Version
+    headers: Headers
+
+    def values(self, name: bytes) -> list[bytes]:
+        """All values of a header."""
+        return [value for key, value in self.headers if key == name]
+
+
+SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie", b"x-api-key"})
+"""Headers whose values are nowhere kept."""
+
+_ROOM = 4096
+"""Lines remembered, of at most `_SHORT` bytes each: half a megabyte."""
+_SHORT = 128
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])")
+_STATUS_LINE = re.compile(rb"HTTP/([0-9])\.([0-9]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_FIELD_LINE = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+_BEGINNING = re.compile(rb"(?:\r\n)?[!#$%&'*+.^_`|~0-9A-Za-z-]")
+
+
+def request_head(raw: bytes, line_bytes: int, most_lines: int) -> Head:
+    """The head of a request, from its lines without the empty one at their end. Raises Malformed."""
+    first, *lines = _lines(raw, line_bytes, most_lines)
+    method, target, version = _request_lines[first]
+    return Head(method, target, version, tuple([_fields[line] for line in lines]))
+
+
+def answer_head(raw: bytes, line_bytes: int, most_lines: int) -> AnswerHead:
+    """The head of an answer, from its lines without the empty one at their end. Raises Malformed."""
+    first, *lines = _lines(raw, line_bytes, most_lines)
+    version, status = _status_lines[first]
+    return AnswerHead(status, version, tuple([_fields[line] for line in lines]))
+
+
+def field(line: bytes) -> Header:
+    """A header, its name in lower case, its value without the white space around it. Raises Malformed."""
+    match = _FIELD_LINE.fullmatch(line)
+    if match is None:
+        raise Malformed("a header line is not well-formed")
+    name, value = match.groups()
+    return name.lower(), value.rstrip(b" \t")
+
+
+def may_begin(some: bytes) -> bool:
+    """Whether a request's head can begin so: what speaks TLS or another protocol is not waited for."""
+    return _BEGINNING.match(some) is not None or some in (b"\r", b"\r\n")
+
+
+def written(start: bytes, headers: Headers) -> bytes:
+    """The bytes of a head. Raises ValueError for a header that would end its line."""
+    head = b"".join([start, b"\r\n", *[b"%b: %b\r\n" % header for header in headers], b"\r\n"])
+    if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
+        raise ValueError("a header holds the end of a line")
+    return head
+
+
+def status_line(status: int) -> bytes:
+    """Of an answer of ours: HTTP/1.1, whatever the request spoke (RFC 9110, section 2.5)."""
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+
+
+def _lines(raw: bytes, line_bytes: int, most_lines: int) -> list[bytes]:
+    lines = raw.split(b"\r\n")
+    if len(lines) > most_lines:
+        raise TooLong("the head has too many lines")
+    if len(raw) > line_bytes and max(map(len, lines)) > line_bytes:
+        raise TooLong("a line of the head is too long")
+    return lines
+
+
+def _request_line(line: bytes) -> tuple[str, bytes, Version]:
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise Malformed("the request line is not well-formed")
+    method, target, major, minor = match.groups()
+    return method.decode("ascii"), target, (int(major), int(minor))
+
+
+def _status(line: bytes) -> tuple[Version, int]:
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise Malformed("the status line is not well-formed")
+    major, minor, status = match.groups()
+    return (int(major), int(minor)), int(status)
+
+
+def _short_and_open(line: bytes, header: Header) -> bool:
+    return len(line) <= _SHORT and header[0] not in SECRET
+
+
+def _short(line: bytes, _: object) -> bool:
+    return len(line) <= _SHORT
+
+
+_request_lines = Remembered(_request_line, room=_ROOM, worth=_short)
+_status_lines = Remembered(_status, room=_ROOM, worth=_short)
+_fields = Remembered(field, room=_ROOM, worth=_short_and_open)
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
