@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from gateway.http1.heads import AnswerHead, Malformed, TooLong, field
+from gateway.http1.buffer import Buffer
+from gateway.http1.heads import AnswerHead, Malformed, field
 from gateway.http1.message import Headers
 
 CHUNKED: Final = -1
@@ -25,7 +26,6 @@ BODILESS_STATUS = frozenset({204, 304})
 _MOST_DIGITS = 15
 """Of a length or a size: what all languages can count without rounding."""
 
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(rb"[0-9]{1,%d}" % _MOST_DIGITS)
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?" % _MOST_DIGITS)
 
@@ -50,13 +50,16 @@ def answer_length(method: str, head: AnswerHead) -> int:
     return length
 
 
+_SAYS_LENGTH = frozenset({b"content-length", b"transfer-encoding"})
+
+
 def _announced(headers: Headers) -> int | None:
-    said = [(name, value) for name, value in headers if name in {b"content-length", b"transfer-encoding"}]
+    said = [header for header in headers if header[0] in _SAYS_LENGTH]
     if not said:
         return None
-    ((name, value), *others) = said
-    if others:
+    if len(said) > 1:
         raise Malformed("the length of the body has two readings")
+    ((name, value),) = said
     if name == b"transfer-encoding":
         if value.lower() != b"chunked":
             raise Malformed("the only Transfer-Encoding is `chunked`")
@@ -64,78 +67,6 @@ def _announced(headers: Headers) -> int | None:
     if not _LENGTH.fullmatch(value):
         raise Malformed("the Content-Length is not a number")
     return int(value)
-
-
-class Buffer:
-    """Bytes that have come and were not read. What is left does not move when some is taken: that would be square."""
-
-    __slots__ = ("_bytes", "_searched", "_start")
-
-    def __init__(self) -> None:
-        self._bytes = b""
-        self._start = 0
-        self._searched = 0  # up to here there was no end
-
-    def __len__(self) -> int:
-        return len(self._bytes) - self._start
-
-    def add(self, data: bytes) -> None:
-        if self._start < len(self._bytes):
-            self._searched -= self._start
-            self._bytes = self._bytes[self._start :] + data
-        else:
-            self._searched = 0
-            self._bytes = data
-        self._start = 0
-
-    def starts(self, some: bytes) -> bool:
-        return self._bytes.startswith(some, self._start)
-
-    def first(self, size: int) -> bytes:
-        """At most so many bytes, which stay."""
-        return self._bytes[self._start : self._start + size]
-
-    def take(self, size: int) -> bytes:
-        """At most so many bytes."""
-        start, self._start = self._start, min(self._start + size, len(self._bytes))
-        self._searched = self._start
-        return self._bytes[start : self._start]
-
-    def until(self, end: bytes, limit: int, what: str) -> bytes | None:
-        """What comes before `end`, which is dropped; None where that has not come.
-
-        Raises TooLong past `limit` bytes, and Malformed for a line feed by itself: its end would not come.
-        """
-        start = self._start
-        found = self._bytes.find(end, max(start, self._searched), start + limit + len(end))
-        if found >= 0:
-            self._start = self._searched = found + len(end)
-            return self._bytes[start:found]
-        if len(self) > limit:
-            raise TooLong(f"{what} is too long")
-        if _BARE_LF.search(self._bytes, max(start, self._searched)):
-            raise Malformed("a line ends in a line feed alone")
-        self._searched = max(start, len(self._bytes) - len(end) + 1)
-        return None
-
-
-class SizedBody:
-    """A body of so many bytes."""
-
-    __slots__ = ("_left",)
-
-    def __init__(self, length: int) -> None:
-        self._left = length
-
-    def next(self, buffer: Buffer) -> bytes | None:
-        """The next piece, None where more must come."""
-        piece = buffer.take(self._left)
-        self._left -= len(piece)
-        return piece or None
-
-    @property
-    def is_over(self) -> bool:
-        return not self._left
 
 
 _MOST_LINE = 4096
@@ -168,7 +99,7 @@ class ChunkedBody:
         return self._step is None
 
     def _size(self, buffer: Buffer) -> bytes | None:
-        line = buffer.until(b"\r\n", _MOST_LINE, "the line before a chunk")
+        line = buffer.until(b"\r\n", _MOST_LINE)
         if line is None:
             return None
         match = _SIZE.fullmatch(line)
@@ -199,27 +130,13 @@ class ChunkedBody:
         if buffer.starts(b"\r\n"):
             buffer.take(2)
         else:
-            lines = buffer.until(b"\r\n\r\n", _MOST_TRAILERS, "the trailers")
+            lines = buffer.until(b"\r\n\r\n", _MOST_TRAILERS)
             if lines is None:
                 return None
             for line in lines.split(b"\r\n"):
                 field(line)
         self._step = None
         return b""
-
-
-class Body(Protocol):
-    """What comes after a head, as long as there is any of it."""
-
-    def next(self, buffer: Buffer) -> bytes | None: ...
-
-    @property
-    def is_over(self) -> bool: ...
-
-
-def body_of(length: int) -> Body:
-    """The body of so many bytes, or a CHUNKED one."""
-    return ChunkedBody() if length == CHUNKED else SizedBody(length)
 
 
 # --- on the way out -----------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ with a secret is kept for that.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 from gateway.http1.message import Header, Headers
 from gateway.http1.remembered import Remembered
@@ -35,8 +35,7 @@ class TooLong(Malformed):
     """A head, a line of it, or what comes beside a body is longer than it may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The head of a request, nothing of it judged; names of headers in lower case."""
 
     method: str
@@ -49,8 +48,7 @@ class Head:
         return [value for key, value in self.headers if key == name]
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerHead(NamedTuple):
     """The head of an answer; names of headers in lower case."""
 
     status: int
@@ -73,7 +71,7 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"HTTP/([0-9])\.([0-9]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 _FIELD_LINE = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
-_BEGINNING = re.compile(rb"(?:\r\n)?[!#$%&'*+.^_`|~0-9A-Za-z-]")
+_BEGINNING = re.compile(rb"(?:\r\n)?[!#$%&'*+.^_`|~0-9A-Za-z-]|\r?\Z|\r\n\Z")
 
 
 def request_head(raw: bytes, line_bytes: int, most_lines: int) -> Head:
@@ -101,7 +99,7 @@ def field(line: bytes) -> Header:
 
 def may_begin(some: bytes) -> bool:
     """Whether a request's head can begin so: what speaks TLS or another protocol is not waited for."""
-    return _BEGINNING.match(some) is not None or some in (b"\r", b"\r\n")
+    return _BEGINNING.match(some) is not None
 
 
 def written(start: bytes, headers: Headers) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from gateway import answers
@@ -123,7 +124,7 @@ async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> N
     upstream keeps sending and the client keeps reading, piece by piece within their timeouts.
     """
     incoming = context.incoming
-    async with line.stream(_request(context, call, forward), call.headers) as answer:
+    with closing(await line.open(_request(context, call, forward), call.headers)) as answer:
         _refuse_unfit(answer.status)
         ours: Headers = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()), *context.trace.charge.headers())
         if (length := length_of(answer.headers)) is not None:

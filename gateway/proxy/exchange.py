@@ -42,7 +42,7 @@ class Exchange:
         self._peer = peer
         self._options = options
         self._keep = keep
-        self._to_be_asked = head.version == (1, 1) and any(name == b"expect" for name, _ in head.headers)
+        self._to_be_asked = head.version == (1, 1) and b"expect" in [name for name, _ in head.headers]
         self._waited = 0.0
         self._received = 0
         self._outlet: Outlet | None = None
@@ -144,11 +144,11 @@ class Exchange:
 
     def _framing(self, status: int, headers: Headers) -> tuple[Outlet, Headers]:
         """How the body goes out, and what the head says of that."""
-        length = next((int(value) for name, value in headers if name == b"content-length"), None)
+        lengths = [int(value) for name, value in headers if name == b"content-length"]
         if status in BODILESS_STATUS or self.head.method == "HEAD":
             return NoOutlet(), ()
-        if length is not None:
-            return SizedOutlet(length), ()
+        if lengths:
+            return SizedOutlet(lengths[0]), ()
         if self.head.version == (1, 0):
             self._keep = False
             return OpenOutlet(), ()
@@ -156,7 +156,7 @@ class Exchange:
 
     def _head(self, status: int, headers: Headers) -> bytes:
         ours: Headers = ((b"server", b"gateway"),)
-        if not any(name == b"date" for name, _ in headers):
+        if b"date" not in [name for name, _ in headers]:
             ours = (*ours, (b"date", _date(int(time.time()))))
         if not self._keep:
             ours = (*ours, (b"connection", b"close"))

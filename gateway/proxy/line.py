@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gateway import __version__
 from gateway.authz.outcome import Upstream
@@ -43,8 +43,7 @@ class Binding:
         return f"{base}{path}?{query}" if query else base + path
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What is asked of an upstream; see `authz.outcome.Forward`."""
 
     upstream: Upstream
@@ -56,8 +55,7 @@ class Request:
     """Of a body in pieces; None where it is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(NamedTuple):
     """An upstream's answer, read to its end."""
 
     status: int
@@ -67,6 +65,7 @@ class Whole:
 
 _TOO_LARGE = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway gave no usable answer")
 _JSON: Headers = ((b"content-type", b"application/json"),)
+_OF_A_BODY = frozenset({b"content-encoding", b"content-type"})
 _OWN: Headers = (
     *_JSON,
     (b"accept", b"application/json"),
@@ -86,19 +85,19 @@ class Line:
     hold: Hold
     identity: bytes
 
-    @asynccontextmanager
-    async def stream(self, request: Request, client: Headers) -> AsyncIterator[Answer]:
-        """Passes on a request with what is left of the client's headers; see `wire.Sender.send`.
+    async def open(self, request: Request, client: Headers) -> Answer:
+        """Passes on a request with what is left of the client's headers; the answer is the caller's to close.
 
         A body that we hold was read as JSON, so that is what it is called, whatever the client called it.
         """
         kept = to_upstream(client, self._ours())
         if isinstance(request.body, bytes):
-            kept = (*(header for header in kept if header[0] not in {b"content-type", b"content-encoding"}), *_JSON)
-        async with AsyncExitStack() as stack:
-            with self._timed(request.upstream):
-                answer = await stack.enter_async_context(self.sender.send(self._outgoing(request, kept)))
-            yield answer
+            kept = (*[header for header in kept if header[0] not in _OF_A_BODY], *_JSON)
+        since = time.monotonic()
+        try:
+            return await self.sender.send(self._outgoing(request, kept))
+        finally:
+            self._waited(request.upstream, since)
 
     async def ask(self, request: Request, *, limit: int) -> Whole:
         """Asks on our own behalf: none of the client's headers goes along, and the answer comes uncompressed.
@@ -106,10 +105,13 @@ class Line:
         Raises Stop: as `wire.Sender.send` does, and for an answer of more than `limit` bytes.
         """
         outgoing = self._outgoing(request, (*_OWN, *self._ours()))
-        with self._timed(request.upstream):
-            async with self.sender.send(outgoing) as answer:
+        since = time.monotonic()
+        try:
+            with closing(await self.sender.send(outgoing)) as answer:
                 body = await whole(answer, limit, self.hold, over=_TOO_LARGE)
                 return Whole(answer.status, answer.headers, body)
+        finally:
+            self._waited(request.upstream, since)
 
     def _ours(self) -> Headers:
         return (
@@ -123,12 +125,7 @@ class Line:
         url = self.binding.url(request.upstream, request.path, request.query)
         return Outgoing(request.method, url, headers, request.body, request.length)
 
-    @contextmanager
-    def _timed(self, upstream: Upstream) -> Iterator[None]:
-        since = time.monotonic()
-        try:
-            yield
-        finally:
-            seconds = time.monotonic() - since
-            self.trace.upstream_seconds += seconds
-            self.metrics.upstream_answered(upstream.value, seconds)
+    def _waited(self, upstream: Upstream, since: float) -> None:
+        seconds = time.monotonic() - since
+        self.trace.upstream_seconds += seconds
+        self.metrics.upstream_answered(upstream.value, seconds)

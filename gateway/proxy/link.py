@@ -72,8 +72,7 @@ class Link(asyncio.Protocol):
         self._deadlines.add(self)
 
     def data_received(self, data: bytes) -> None:
-        self.reader.receive(data)
-        if self.reader.waiting > _ENOUGH and not self._holding_back and self.transport is not None:
+        if self.reader.receive(data) > _ENOUGH and not self._holding_back and self.transport is not None:
             self._holding_back = True
             self.transport.pause_reading()
         self._coming.happened()

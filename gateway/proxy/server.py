@@ -181,23 +181,27 @@ class _Connection(Link):
 
         Raises Malformed, and TimeoutError for one that began and did not end in time.
         """
-        since = asyncio.get_running_loop().time()
+        raw = self.reader.head() or await self._head_to_come()
+        return None if raw is None else request_head(raw, self._options.line_bytes, self._options.head_lines)
+
+    async def _head_to_come(self) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        since = loop.time()
         began = since if self.reader.waiting else None
-        while (raw := self.reader.head()) is None:
-            if self.reader.ended or self._is_stopping:
-                self.close()
-                return None
+        while not self.reader.ended and not self._is_stopping:
+            limit = since + self._options.keepalive_seconds if began is None else began + self._options.head_seconds
             try:
-                seconds = self._options.keepalive_seconds if began is None else self._options.head_seconds
-                await self.more((began or since) + seconds)
+                await self.more(limit)
             except TimeoutError:
-                if self.reader.waiting:
-                    raise
-                self.close()
-                return None
+                if began is None:
+                    break
+                raise
+            if (raw := self.reader.head()) is not None:
+                return raw
             if began is None and self.reader.waiting:
-                began = asyncio.get_running_loop().time()
-        return request_head(raw, self._options.line_bytes, self._options.head_lines)
+                began = loop.time()
+        self.close()
+        return None
 
     async def _served(self, head: Head) -> bool:
         """Whether another call may follow."""

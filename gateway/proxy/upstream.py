@@ -14,7 +14,6 @@ import ssl
 from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -67,12 +66,19 @@ class Upstreams:
             link.drop()
         await asyncio.sleep(0)  # connections are told in the next step of the loop that they are gone
 
-    def send(self, request: Outgoing) -> _Sending:
+    async def send(self, request: Outgoing) -> Answer:
         """See `wire.Sender`."""
-        return _Sending(self, request)
+        base, target = _parted(request.url)
+        origin, host = _origin(base)
+        link = self._kept(origin) or await self._taken(origin)
+        try:
+            return await link.ask(request, host, target)
+        except BaseException:
+            link.drop()
+            raise
 
-    async def take(self, origin: Origin) -> _Pooled:
-        """A connection that nobody uses. Raises Unanswered."""
+    async def _taken(self, origin: Origin) -> _Pooled:
+        """A connection, once there is one or may be one more. Raises Unanswered."""
         deadline = asyncio.get_running_loop().time() + self._options.connect_seconds
         while (link := self._kept(origin)) is None:
             if self._has_room():
@@ -162,46 +168,19 @@ class Upstreams:
 
 
 class _Pooled(UpstreamLink):
-    """Tells its pool when it is gone."""
+    """Tells its pool when it is free, and when it is gone."""
 
     def __init__(self, pool: Upstreams, origin: Origin, deadlines: Deadlines, options: UpstreamOptions) -> None:
         super().__init__(deadlines, options)
         self.origin = origin
         self._pool = pool
 
+    def give_back(self) -> None:
+        self._pool.give_back(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._pool.lost(self)
-
-
-class _Sending:
-    """A request under way: its answer within an `async with`, which gives the connection back."""
-
-    __slots__ = ("_link", "_pool", "_request")
-
-    def __init__(self, pool: Upstreams, request: Outgoing) -> None:
-        self._pool = pool
-        self._request = request
-        self._link: _Pooled | None = None
-
-    async def __aenter__(self) -> Answer:
-        request = self._request
-        base, target = _parted(request.url)
-        origin, host = _origin(base)
-        link = await self._pool.take(origin)
-        try:
-            answer = await link.ask(request, host, target)
-        except BaseException:
-            link.drop()
-            raise
-        self._link = link
-        return answer
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._link is not None:
-            self._pool.give_back(self._link)
 
 
 def _parted(url: str) -> tuple[str, bytes]:

@@ -37,6 +37,10 @@ class UpstreamLink(Link):
         self._is_kept = False
         self._sending: asyncio.Task[None] | None = None
 
+    def give_back(self) -> None:
+        """The answer is closed; what becomes of the connection is for who owns it."""
+        raise NotImplementedError
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self._is_asking:
@@ -178,6 +182,9 @@ class Answer:
         except Malformed as why:
             raise self._link.fault() or Stop(FAILED, str(why)) from None
         return piece
+
+    def close(self) -> None:
+        self._link.give_back()
 
 
 def _framing(request: Outgoing) -> tuple[Headers, Outlet]:

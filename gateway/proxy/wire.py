@@ -6,9 +6,7 @@ either can be replaced.
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.http1 import Head, Headers, Refusal, Reply
 
@@ -79,8 +77,7 @@ class Incoming(Source, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One request to an upstream. A body in pieces has `length` bytes, or is sent chunked for None."""
 
     method: str
@@ -101,12 +98,16 @@ class Answer(Source, Protocol):
         """Names in lower case."""
         ...
 
+    def close(self) -> None:
+        """Gives the connection back, or drops it with what is unread."""
+        ...
+
 
 class Sender(Protocol):
     """The pool of connections to upstreams."""
 
-    def send(self, request: Outgoing) -> AbstractAsyncContextManager[Answer]:
-        """The answer to a request; leaving the context gives the connection back, or drops it with what is unread.
+    async def send(self, request: Outgoing) -> Answer:
+        """The answer to a request, to be closed by whoever gets it.
 
         Raises Stop: the upstream cannot be reached, does not answer in time, or gives no usable answer. What reading
         the body raises comes through.
