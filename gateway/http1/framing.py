@@ -20,6 +20,8 @@ from gateway.http1.message import Headers
 CHUNKED: Final = -1
 """The length of a body whose end is marked by an empty chunk."""
 
+_VERSIONS = frozenset({(1, 0), (1, 1)})
+
 BODILESS_STATUS = frozenset({204, 304})
 """Answers without a body, whatever their head says; 1xx are no answers yet."""
 
@@ -27,7 +29,10 @@ _MOST_DIGITS = 15
 """Of a length or a size: what all languages can count without rounding."""
 
 _LENGTH = re.compile(rb"[0-9]{1,%d}" % _MOST_DIGITS)
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?" % _MOST_DIGITS)
+_PLAIN = rb"[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]"
+_QUOTED = rb'"(?:%b|\\[\t\x20-\x7e])*"' % _PLAIN
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})(?:[ \t]*;(?:%b|%b)*)?" % (_MOST_DIGITS, _PLAIN, _QUOTED))
+"""In an extension, quotes come in pairs: to another reader the line might go on in the next one."""
 
 
 def request_length(headers: Headers) -> int:
@@ -40,6 +45,8 @@ def answer_length(method: str, head: AnswerHead) -> int:
 
     A body that ends with its connection is none for us: nobody can tell it from one that broke off.
     """
+    if head.version not in _VERSIONS:
+        raise Malformed("this is neither HTTP/1.0 nor HTTP/1.1")
     if method == "HEAD" or head.status in BODILESS_STATUS:
         return 0
     length = _announced(head.headers)
@@ -71,6 +78,8 @@ def _announced(headers: Headers) -> int | None:
 
 _MOST_LINE = 4096
 """Bytes of the line before a chunk, extensions included; nobody sends any."""
+_NO_TRAILERS = _SAYS_LENGTH | {b"host"}
+"""What is said too late there (RFC 9110, section 6.5.1): another reader might believe it of the next message."""
 _MOST_TRAILERS = 8190
 """Bytes of all trailers; who sends some sends a checksum or a timing."""
 
@@ -133,8 +142,8 @@ class ChunkedBody:
             lines = buffer.until(b"\r\n\r\n", _MOST_TRAILERS)
             if lines is None:
                 return None
-            for line in lines.split(b"\r\n"):
-                field(line)
+            if any(field(line)[0] in _NO_TRAILERS for line in lines.split(b"\r\n")):
+                raise Malformed("a trailer would say how long the body is")
         self._step = None
         return b""
 

@@ -1,10 +1,10 @@
 """Messages out of the bytes of one connection, whichever end of it we are; no I/O.
 
-    reader.receive(data)            whenever bytes come
-    reader.head()                   the head of the next message, None where more must come
-    reader.begin(length)            its body has so many bytes, see `framing`
-    reader.body()                   a piece, b"" at the end, None where more must come
-    reader.receive_end()            the other end sends no more
+reader.receive(data)            whenever bytes come
+reader.head()                   the head of the next message, None where more must come
+reader.begin(length)            its body has so many bytes, see `framing`
+reader.body()                   a piece, b"" at the end, None where more must come
+reader.receive_end()            the other end sends no more
 """
 
 from __future__ import annotations
