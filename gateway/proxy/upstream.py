@@ -114,6 +114,7 @@ class Upstreams:
             link = kept.pop()
             if link.is_open:
                 return link
+            link.drop()
         return None
 
     def _has_room(self) -> bool:
