@@ -13,6 +13,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from contextlib import closing
 from http import HTTPStatus
 from typing import Any
 
@@ -184,7 +185,7 @@ class Admin:
             case "POST":
                 if refusal := self._bad_codes.look(incoming.address):
                     raise Stop(refusal)
-                with self._bodies.hold() as hold:
+                with closing(self._bodies.hold()) as hold:
                     code = _code(await read_body(incoming, call, _BODY, hold))
                 return answers.answered(await self._session(code), call_id)
             case _:

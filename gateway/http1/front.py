@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 
 from gateway.http1.heads import SECRET, Head
 from gateway.http1.message import Call, Header, Headers
@@ -97,8 +98,8 @@ def front(wire: Head, call_id: str, limits: FrontLimits = DEFAULT_LIMITS) -> Cal
     path, query, fault = _targets[wire.target]
     judged = [_judged[header] for header in wire.headers]
     headers = tuple([header for header, _ in judged])
-    fault = _version(wire) or fault or next((fault for _, fault in judged if fault), None) or _together(wire, headers)
-    if fault:
+    faults = [fault for _, fault in judged if fault]
+    if fault := _version(wire) or fault or (faults[0] if faults else None) or _together(wire, headers):
         return Refusal(Reason.MALFORMED_REQUEST, fault)
     return Call(call_id, wire.method, path, query, headers)
 
@@ -108,7 +109,7 @@ def _oversized(head: Head, limits: FrontLimits) -> str | None:
         return f"the request target is longer than {limits.target} bytes"
     if len(head.headers) > limits.headers:
         return f"there are more than {limits.headers} headers"
-    if sum([len(name) + len(value) for name, value in head.headers]) > limits.header_bytes:
+    if sum(map(len, chain.from_iterable(head.headers))) > limits.header_bytes:
         return f"the headers are longer than {limits.header_bytes} bytes"
     return None
 
@@ -241,7 +242,7 @@ _judged = Remembered(_judge, room=_ROOM, worth=_short_and_open)
 
 def has_body(headers: Headers) -> bool:
     """Whether a head that passed announces a body of at least one byte, or of unknown length."""
-    return any(name == b"transfer-encoding" or (name == b"content-length" and int(value)) for name, value in headers)
+    return body_length(headers) != 0
 
 
 def body_length(headers: Headers) -> int | None:

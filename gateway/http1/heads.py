@@ -104,7 +104,7 @@ def may_begin(some: bytes) -> bool:
 
 def written(start: bytes, headers: Headers) -> bytes:
     """The bytes of a head. Raises ValueError for a header that would end its line."""
-    head = b"".join([start, b"\r\n", *[b"%b: %b\r\n" % header for header in headers], b"\r\n"])
+    head = b"\r\n".join([start, *map(b": ".join, headers), b"\r\n"])
     if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
         raise ValueError("a header holds the end of a line")
     return head

@@ -7,8 +7,6 @@ process that is out of memory.
 from __future__ import annotations
 
 import re
-from types import TracebackType
-from typing import Self
 
 from gateway.http1 import Call, Reason, Refusal, body_length, has_body
 from gateway.proxy.wire import Incoming, Source, Stop
@@ -41,19 +39,17 @@ class Budget:
 
 
 class Hold:
-    """What one call holds of the budget, until its block ends."""
+    """What one call holds of the budget, until it gives it back."""
+
+    __slots__ = ("_budget", "_size")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._size = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._budget.give_back(self._size)
+        self._size = 0
 
     def grow(self, size: int) -> None:
         """Raises Stop when the budget is used up."""

@@ -38,9 +38,9 @@ class Handler:
     async def __call__(self, incoming: Incoming) -> None:
         trace = Trace(self._deps.new_id(), incoming.head.method)
         self._deps.metrics.begun()
+        hold = self._budget.hold()
         try:
-            with self._budget.hold() as hold:
-                await _serve(Context(self._deps, self._options, incoming, trace, hold))
+            await _serve(Context(self._deps, self._options, incoming, trace, hold))
         except ClientGone:
             trace.outcome = Outcome.CANCELLED
             incoming.cut()
@@ -48,6 +48,7 @@ class Handler:
             trace.outcome = Outcome.CANCELLED
             raise
         finally:
+            hold.close()
             self._note(trace)
 
     def malformed(self, refusal: Refusal) -> Reply:

@@ -10,6 +10,7 @@ import asyncio
 import math
 import socket
 import struct
+from collections.abc import Awaitable
 from typing import cast
 
 from gateway.http1.reader import Reader
@@ -99,12 +100,12 @@ class Link(asyncio.Protocol):
 
     # --- what the owner does
 
-    async def more(self, deadline: float) -> None:
+    def more(self, deadline: float) -> Awaitable[None]:
         """Waits until something has come, or will not come any more. Raises TimeoutError past the deadline."""
         if self._holding_back and self.transport is not None:
             self._holding_back = False
             self.transport.resume_reading()
-        await self._coming.until(deadline)
+        return self._coming.until(deadline)
 
     def write(self, data: bytes) -> None:
         """Raises ConnectionError when the connection is gone."""
