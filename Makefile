@@ -34,6 +34,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.bench proxies
 	$(BIN)/python loadtests/bench.py --json loadtests/bench.json --picture loadtests/bench.svg $(ARGS)
+	$(BIN)/python loadtests/parts.py
 	$(BIN)/python loadtests/narrowing.py
 	$(BIN)/python loadtests/keys.py
 	$(BIN)/python loadtests/junk.py

@@ -1,16 +1,22 @@
 """What Prometheus may read. Every label has a closed set of values: routes have names, never paths; no key, no query.
 
 Names and units follow the Prometheus naming practices: base units, `_total`, `_seconds`, `_info`.
+
+What every call tells is tallied in plain numbers, and put into the metrics once a second and before they are read: the
+locks, label look-ups and mapped files of the metrics themselves would cost each call ten times as much. So what another
+worker tells is a second old at most, and that second is all that is lost with one that is killed.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -43,8 +49,7 @@ class Outcome(StrEnum):
     """The client left first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a call ended; status 0 stands for one that was never answered."""
 
     method: str
@@ -56,14 +61,53 @@ class Ending:
 AddressLimit = Literal["bad_keys", "connections"]
 
 
+class _Seconds(Histogram):
+    """A histogram to which many observations can be added at once."""
+
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """`counts` of observations by bucket, the last for those above all bounds; `total` is their sum."""
+        self._sum.inc(total)
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+
+
+class _Times:
+    """Observations that are not in a histogram yet."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+
+class _Tallies:
+    """What calls told since the metrics were brought up to date."""
+
+    def __init__(self) -> None:
+        self.endings: defaultdict[tuple[str, Ending], int] = defaultdict(int)
+        self.lookups: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.counts: defaultdict[str, int] = defaultdict(int)
+        self.durations: defaultdict[str, _Times] = defaultdict(_Times)
+        self.overheads: defaultdict[str, _Times] = defaultdict(_Times)
+        self.upstreams: defaultdict[str, _Times] = defaultdict(_Times)
+
+
 class Metrics:
     """All metrics of one process, in a registry of their own. It is the `Observer` of the stores, too."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
+        self._tallies = _Tallies()
+        self._under_way = 0
         counter = partial(Counter, registry=registry)
         gauge = partial(Gauge, registry=registry)
-        seconds = partial(Histogram, registry=registry, buckets=BUCKETS)
+        seconds = partial(_Seconds, registry=registry, buckets=BUCKETS)
         self._requests = counter(
             "gateway_requests",
             "Calls by how they ended; `reason` is empty unless refused or failed.",
@@ -156,23 +200,49 @@ class Metrics:
         )
         build.labels(__version__, platform.python_version()).set(1)
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The metrics of this process, up to date."""
+        self.fold()
+        return self._registry
+
+    def fold(self) -> None:
+        """Brings the metrics up to date; to be done every second, and when the process ends."""
+        tallies, self._tallies = self._tallies, _Tallies()
+        self._inflight.set(self._under_way)
+        for (route, ending), calls in tallies.endings.items():
+            reason = ending.reason or ""
+            self._requests.labels(route, ending.method, ending.status, ending.outcome, reason).inc(calls)
+        for labels, number in tallies.lookups.items():
+            self._lookups.labels(*labels).inc(number)
+        for where, number in tallies.counts.items():
+            self._counts.labels(where).inc(number)
+        for histogram, tallied in (
+            (self._duration, tallies.durations),
+            (self._overhead, tallies.overheads),
+            (self._upstream, tallies.upstreams),
+        ):
+            for label, times in tallied.items():
+                histogram.labels(label).add(times.counts, times.total)
+
     # --- calls
 
     def begun(self) -> None:
         """A call came in; `ended` follows."""
-        self._inflight.inc()
+        self._under_way += 1
 
     def ended(self, route: str, ending: Ending, seconds: float) -> None:
         """A call is over."""
-        method = ending.method if ending.method in METHODS else "OTHER"
-        reason = ending.reason.value if ending.reason else ""
-        self._inflight.dec()
-        self._requests.labels(route, method, str(ending.status), ending.outcome.value, reason).inc()
-        self._duration.labels(route).observe(seconds)
+        if ending.method not in METHODS:
+            ending = ending._replace(method="OTHER")
+        self._under_way -= 1
+        tallies = self._tallies
+        tallies.endings[route, ending] += 1
+        tallies.durations[route].observe(seconds)
 
     def answering(self, route: str, overhead: float) -> None:
         """The head of an answer is ready."""
-        self._overhead.labels(route).observe(max(0.0, overhead))
+        self._tallies.overheads[route].observe(max(0.0, overhead))
 
     def refused_by_address(self, limit: AddressLimit) -> None:
         """A call or a connection was refused because of the address that it came from."""
@@ -180,7 +250,7 @@ class Metrics:
 
     def upstream_answered(self, upstream: str, seconds: float) -> None:
         """A request to an upstream was answered or failed."""
-        self._upstream.labels(upstream).observe(seconds)
+        self._tallies.upstreams[upstream].observe(seconds)
 
     # --- the check
 
@@ -222,11 +292,11 @@ class Metrics:
 
     def looked_up(self, level: str, outcome: str) -> None:
         """See `stores.Observer`."""
-        self._lookups.labels(level, outcome).inc()
+        self._tallies.lookups[level, outcome] += 1
 
     def counted(self, where: str) -> None:
         """See `stores.Observer`."""
-        self._counts.labels(where).inc()
+        self._tallies.counts[where] += 1
 
     def redis_failed(self, fault: str) -> None:
         """See `stores.Observer`."""
@@ -246,7 +316,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """The exposition in Prometheus's text format; of several workers all together."""
-        registry = self.registry
+        registry = self.registry  # also where it is not read itself: what it knows is in the files then
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

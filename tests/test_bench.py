@@ -197,3 +197,15 @@ def test_what_one_of_each_costs_the_stores_is_told():
     figures = {line[2:72].strip(): line[72:] for line in run.stdout.splitlines() if line.startswith("  ")}
     assert len(figures) == 1 + 1 + 5 + 4 * 3
     assert all(float(value.replace(",", "")) > 0 for value in figures.values()), figures
+
+
+def test_what_each_call_pays_beside_its_way_is_told_part_by_part():
+    command = [sys.executable, LOADTESTS / "parts.py", "--keys", "50", "--calls", "200", "--rounds", "2"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert run.returncode == 0, run.stderr
+    costs = dict(re.findall(r"(?m)^  ([a-z, ]+?)  +([0-9.]+)$", run.stdout))
+    assert {"trace", "metrics", "decision log", "last uses", "limits, hot", "limits, slow"} < costs.keys()
+    assert all(float(cost) > 0 for cost in costs.values())
+    pauses = re.findall(r"(?m)^  as (Python|the gateway) does it +([0-9. ]+)$", run.stdout)
+    assert [who for who, _ in pauses] == ["Python", "the gateway"]
+    assert all(len(figures.split()) == 7 for _, figures in pauses)

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.http1 import Reason
-from gateway.metrics import Ending, Metrics, Outcome
+from gateway.metrics import BUCKETS, Ending, Metrics, Outcome
 from gateway.stores import base
 
 
@@ -97,3 +106,75 @@ def test_two_registries_share_nothing():
     one, other = Metrics(), Metrics()
     one.rows_checked(1)
     assert total(other, "gateway_rows_checked_total") == 0
+
+
+@given(st.lists(st.floats(0, 100) | st.sampled_from(BUCKETS)), st.integers(1, 5))
+def test_what_is_tallied_is_what_a_histogram_would_have_observed(seconds, every):
+    metrics, registry = Metrics(), CollectorRegistry()
+    expected = Histogram("gateway_upstream_duration_seconds", "", ("upstream",), registry=registry, buckets=BUCKETS)
+    for number, each in enumerate(seconds):
+        metrics.upstream_answered("j1ql", each)
+        expected.labels("j1ql").observe(each)
+        if number % every == 0:
+            metrics.fold()
+    ours = {name: value for (name, labels), value in samples(metrics).items() if name.endswith("_count")}
+    assert ours.get("gateway_upstream_duration_seconds_count", 0) == len(seconds)
+    for bound in (*map(str, BUCKETS), "+Inf"):
+        labels = {"upstream": "j1ql", "le": bound}
+        value = metrics.registry.get_sample_value("gateway_upstream_duration_seconds_bucket", labels)
+        assert value == registry.get_sample_value("gateway_upstream_duration_seconds_bucket", labels)
+    total_ = metrics.registry.get_sample_value("gateway_upstream_duration_seconds_sum", {"upstream": "j1ql"})
+    assert math.isclose(total_ or 0.0, sum(seconds))
+
+
+def test_reading_twice_counts_nothing_twice():
+    metrics = Metrics()
+    metrics.looked_up("memory", "found")
+    metrics.counted("redis")
+    before = samples(metrics)
+    assert samples(metrics) == before
+    metrics.looked_up("memory", "found")
+    assert total(metrics, "gateway_key_lookups_total") == 2
+
+
+WORKER = """
+import json, sys
+from gateway.http1 import Reason
+from gateway.metrics import Ending, Metrics, Outcome
+metrics = Metrics()
+for _ in range(3):
+    metrics.begun()
+metrics.answering("j1ql", 0.001)
+metrics.ended("j1ql", Ending("POST", 403, Outcome.REFUSED, Reason.NOT_ALLOWED), 0.002)
+metrics.looked_up("memory", "found")
+metrics.fold()
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_other_workers_told_is_read_once_they_brought_it_up_to_date(tmp_path):
+    """Each worker's numbers are in files, which `prometheus_client` reads; the sum is of all of them."""
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", WORKER]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    workers = [subprocess.Popen(command, cwd=root, env=environment, **pipes) for _ in range(2)]
+    try:
+        for worker in workers:
+            worker.stdout.readline()
+        reader = "import json; from gateway.metrics import Metrics; print(json.dumps(Metrics().text().decode()))"
+        read = subprocess.run(
+            [sys.executable, "-c", reader], cwd=root, env=environment, capture_output=True, check=True
+        )
+    finally:
+        for worker in workers:
+            worker.communicate()
+    families = text_string_to_metric_families(json.loads(read.stdout))
+    found = {(sample.name, sample.labels.get("le")): sample.value for family in families for sample in family.samples}
+    assert found["gateway_requests_total", None] == 2
+    assert found["gateway_inflight_requests", None] == 4
+    assert found["gateway_key_lookups_total", None] == 2
+    assert found["gateway_request_duration_seconds_count", None] == 2
+    assert found["gateway_request_duration_seconds_bucket", "0.001"] == 0
+    assert found["gateway_request_duration_seconds_bucket", "0.0025"] == 2

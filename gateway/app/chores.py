@@ -1,5 +1,5 @@
 """What a gateway does beside its calls, now and then: writing last uses of keys down, counting keys that end soon,
-measuring how long a revocation takes.
+measuring how long a revocation takes, bringing the metrics up to date.
 
 No call waits for any of it, and none fails because of it: what fails is told in the log and tried again.
 """
@@ -32,6 +32,10 @@ COUNTING_SECONDS = 300.0
 """Between two counts of keys that end soon: the warning is in days, and alerts are looked at every few minutes."""
 
 
+FOLDING_SECONDS = 1.0
+"""Between two times at which the metrics of this worker are brought up to date for those who read another's."""
+
+
 class Every(Protocol):
     """Begins to do something every so many seconds, the first time after as many, or after `first`."""
 
@@ -50,6 +54,7 @@ async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> 
             every(COUNTING_SECONDS, count, first=0)
             every(each, canary.round, first=canary.phase(each))
             every(IDLE, deps.limiter.tidy)
+            every(FOLDING_SECONDS, partial(_fold, deps.metrics))
             yield
     finally:
         await deps.limiter.close()
@@ -59,6 +64,10 @@ async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> 
 async def _count_expiring(registry: Registry, days: int, metrics: Metrics, world: World) -> None:
     now = world.now()
     metrics.keys_expiring(days, await registry.count_expiring(now, now + days * DAY))
+
+
+async def _fold(metrics: Metrics) -> None:
+    metrics.fold()
 
 
 async def _guarded(work: Callable[[], Awaitable[None]]) -> None:

@@ -17,6 +17,7 @@ from gateway.app import options
 from gateway.app.admin import Admin, plan_locally
 from gateway.app.chores import chores
 from gateway.app.control import REAL_WORLD, Control, StartError, World, control_of, opened_control
+from gateway.app.request_ids import RequestIds
 from gateway.authz import Face, plan
 from gateway.control import Contember, JupiterOne, Rapid7
 from gateway.control.graphql_execution import DocumentLimits
@@ -66,6 +67,7 @@ async def serving(
     """
     metrics = Metrics()
     async with AsyncExitStack() as opened:
+        opened.callback(metrics.fold)  # last of all: nothing that was told is lost
         log = _decision_log(settings, metrics, opened)
         if store is None:
             control = await opened.enter_async_context(opened_control(settings, world=world, observer=metrics))
@@ -89,7 +91,7 @@ async def serving(
             metrics=metrics,
             log=log,
             now=world.now,
-            new_id=lambda: world.randomness(16).hex(),
+            new_id=RequestIds(world.randomness),
             documents={openapi.PLACE: openapi.document()},
             limiter=Limiter(options.limiter(settings), control.store.counters, now=world.now),
             bad_keys=_bad_keys(settings, metrics),

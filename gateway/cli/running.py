@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -15,6 +15,7 @@ import click
 
 from gateway import sandbox
 from gateway.app import StartError, serving
+from gateway.app.garbage import kept_aside
 from gateway.app.workers import WorkerOptions, Workers, shared_address, supervised
 from gateway.cli.checking import config, settings_of
 from gateway.cli.common import run, stop_requested
@@ -36,7 +37,9 @@ def serve(config: Path | None, workers: int, ready_fd: int | None) -> None:
 
 async def _serve(settings: Settings, ready_fd: int | None) -> None:
     stop = stop_requested()
-    async with serving(settings, shared=ready_fd is not None) as gateway:
+    async with AsyncExitStack() as opened:
+        gateway = await opened.enter_async_context(serving(settings, shared=ready_fd is not None))
+        opened.enter_context(kept_aside())
         if ready_fd is None:
             click.echo(f"serving: data {gateway.data}  admin {gateway.admin}  ops {gateway.ops}", err=True)
         else:

@@ -1,4 +1,5 @@
-"""How calls are counted: the arithmetic of buckets and quotas, in numbers that any store can hold.
+"""How calls are counted: the arithmetic of buckets and quotas, in numbers that any store can hold, and both as they are
+counted call by call where nobody else counts.
 
 A bucket is kept as one moment, when it will be full again: the generic cell rate algorithm (GCRA, ATM Forum Traffic
 Management Specification 4.0, section 4.4.2), which needs no timer to fill it. Of a bucket of `calls` that fills in
@@ -45,6 +46,56 @@ def from_bucket(full_at: float, rate: Rate, asked: Asked, now: float) -> tuple[f
     there = floor((rate.seconds - missing) / each + _A_HAIR)
     calls = min(asked.wanted, there)
     return now + missing + calls * each, Given(calls, there - calls)
+
+
+class Bucket:
+    """A bucket in one process: as `from_bucket`, for single calls. Times are seconds of one clock."""
+
+    __slots__ = ("__weakref__", "_each", "_seconds", "calls", "full_at")
+
+    def __init__(self, rate: Rate) -> None:
+        self.calls = rate.calls
+        self.full_at = 0.0
+        self._seconds = rate.seconds
+        self._each = rate.seconds / rate.calls
+
+    def there(self, now: float) -> int:
+        """Calls that are in it."""
+        missing = self.full_at - now
+        if missing <= 0:
+            return self.calls
+        there = int(self.calls - missing / self._each + _A_HAIR)
+        return max(0, there)
+
+    def take(self, calls: int, now: float) -> bool:
+        """Takes as many, or none."""
+        missing = self._missing(now)
+        if missing + (calls - _A_HAIR) * self._each > self._seconds:
+            return False
+        self.full_at = now + missing + calls * self._each
+        return True
+
+    def put_back(self, calls: int, now: float) -> None:
+        """Calls that were taken and not made."""
+        self.full_at = now + self._missing(now) - calls * self._each
+
+    def until(self, calls: int, now: float) -> float:
+        """Seconds until there are as many, 0 where there are."""
+        return max(0.0, self._missing(now) + (calls - _A_HAIR) * self._each - self._seconds)
+
+    def _missing(self, now: float) -> float:
+        """Seconds until it is full; a moment that is too far away is that of an empty one, see `from_bucket`."""
+        missing = self.full_at - now
+        return 0.0 if missing < 0 else min(self._seconds, missing)
+
+
+class Tally:
+    """Calls of a quota that are used, in one process."""
+
+    __slots__ = ("__weakref__", "used")
+
+    def __init__(self) -> None:
+        self.used = 0
 
 
 def until_next(full_at: float, rate: Rate, now: float) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
 from gateway.http1 import Headers, Reason, Refusal
 from gateway.keys import Principal
 from gateway.keys.counting import Window
-from gateway.proxy.shares import Places, Share
+from gateway.proxy.alone import Calls, OwnPlaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,9 @@ class Charges:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A rate or a quota, and what this process holds of it. `seconds` are those of the bucket or of the period."""
+    """A rate or a quota, and where it is counted. `seconds` are those of the bucket or of the period."""
 
-    share: Share
+    share: Calls
     word: str
     """Whose: of a key, or of an organization."""
     reason: Reason
@@ -36,7 +37,7 @@ class Counted:
 class Crowd:
     """A limit of calls under way. The places are the same whatever it was before, so each call says what it is now."""
 
-    places: Places
+    places: OwnPlaces
     limit: int
     word: str
     """Whose: of a key, or of an organization."""
@@ -47,10 +48,10 @@ class Payer:
     """What a key is charged to, as long as it is this very principal, and `within` the periods of its quotas."""
 
     principal: Principal
-    rates: tuple[Counted, ...]
-    quotas: tuple[Counted, ...]
+    counted: tuple[Counted, ...]
+    """Rates, then quotas."""
     places: tuple[Crowd, ...]
-    windows: str
+    windows: bytes
     within: Window
 
 
@@ -63,7 +64,7 @@ class Charge:
         self._payer = payer
         self._charges = charges
         self._now = now
-        self._entered: list[Places] = []
+        self._entered: list[OwnPlaces] = []
 
     async def make(self) -> Refusal | None:
         """Charges everything, or nothing: then why not."""
@@ -92,34 +93,39 @@ class Charge:
         payer = self._payer
         if payer is None or not payer.windows:
             return ()
-        found = [(each.share.remaining(), each) for each in (*payer.rates, *payer.quotas)]
-        left, nearest = min(found, key=lambda each: each[0] / each[1].share.calls)
+        nearest, left = _nearest(payer)
         calls = nearest.share.calls
         reset = ceil((calls - left) * nearest.seconds / calls) if nearest.until is None else self._ends(nearest.until)
         return (
-            (b"ratelimit-limit", f"{calls}, {payer.windows}".encode()),
-            (b"ratelimit-remaining", str(left).encode()),
-            (b"ratelimit-reset", str(reset).encode()),
-            (b"ratelimit-requested", str(self._charges.rate).encode()),
+            (b"ratelimit-limit", b"%d, %b" % (calls, payer.windows)),
+            (b"ratelimit-remaining", b"%d" % left),
+            (b"ratelimit-reset", b"%d" % reset),
+            (b"ratelimit-requested", b"%d" % self._charges.rate),
         )
 
     def _made(self, payer: Payer) -> bool:
-        """Charges everything at once if all of it is held here, which is so for nearly every call of a hot key."""
-        rate, quota = self._charges.rate, self._charges.quota
-        for crowd in payer.places:
+        """Charges everything at once if all of it is here, which is so for nearly every call."""
+        for crowd in payer.places:  # all of them, whatever comes of it: a limit that fell is told once
             crowd.places.hold_to(crowd.limit)
-        if not all(crowd.places.is_held() for crowd in payer.places):
-            return False
-        if any(each.share.held < rate for each in payer.rates) or any(each.share.held < quota for each in payer.quotas):
-            return False
         for crowd in payer.places:
+            if not crowd.places.is_held():
+                self.leave()
+                return False
             crowd.places.enter_held()
             self._entered.append(crowd.places)
-        for each in payer.rates:
-            each.share.take_held(rate)
-        for each in payer.quotas:
-            each.share.take_held(quota)
+        for number, each in enumerate(payer.counted):
+            if not each.share.take_now(self._calls(each)):
+                self._put_back(payer.counted[:number])
+                self.leave()
+                return False
         return True
+
+    def _calls(self, counted: Counted) -> int:
+        return self._charges.rate if counted.until is None else self._charges.quota
+
+    def _put_back(self, counted: Sequence[Counted]) -> None:
+        for each in counted:
+            each.share.put_back(self._calls(each))
 
     async def _enter(self, payer: Payer) -> Refusal | None:
         for crowd in payer.places:
@@ -130,18 +136,17 @@ class Charge:
         return None
 
     async def _take(self, payer: Payer) -> Refusal | None:
-        taken: list[tuple[Share, int]] = []
-        rate, quota = self._charges.rate, self._charges.quota
+        taken: list[Counted] = []
         try:
-            for counted, calls in [*((each, rate) for each in payer.rates), *((each, quota) for each in payer.quotas)]:
-                if calls > counted.share.calls or not await counted.share.take(calls):
-                    return self._refusal(counted, calls)
-                taken.append((counted.share, calls))
+            for each in payer.counted:
+                calls = self._calls(each)
+                if calls > each.share.calls or not await each.share.take(calls):
+                    return self._refusal(each, calls)
+                taken.append(each)
             taken.clear()  # they are used
             return None
         finally:
-            for share, back in taken:
-                share.put_back(back)
+            self._put_back(taken)
 
     def _refusal(self, counted: Counted, calls: int) -> Refusal:
         many = f"this {counted.word} may make {counted.share.calls} calls in {counted.seconds} seconds"
@@ -154,6 +159,17 @@ class Charge:
     def _ends(self, until: int) -> int:
         """In how many whole seconds."""
         return max(1, ceil((until - self._now) / 1000))
+
+
+def _nearest(payer: Payer) -> tuple[Counted, int]:
+    """The limit of which the smallest part is left, and how many calls that is; of a payer that has one."""
+    nearest, least, part = payer.counted[0], 0, 2.0
+    for each in payer.counted:
+        share = each.share
+        left = share.remaining()
+        if left < part * share.calls:
+            nearest, least, part = each, left, left / share.calls
+    return nearest, least
 
 
 UNCHARGED = Charge(None, Charges(0, 0), 0)

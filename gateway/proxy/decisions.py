@@ -1,23 +1,31 @@
 """The decision log: one JSON record a call, by which a refusal can be looked up from its request id.
 
-It holds no secret, and the text of queries only where that is switched on. Writing happens in a thread of its own: a
-full disk or a slow reader costs records, which are counted, and never a call.
+It holds no secret, and the text of queries only where that is switched on. Records are encoded where the call ends, and
+written in a thread of its own, many at once: a full disk or a slow reader costs records, which are counted, and never a
+call.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import queue
+import os
+import select
+import stat
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
-from typing import Any, Self
+from queue import SimpleQueue
+from typing import Self
 
+import msgspec
+
+from gateway.http1 import Reason
+from gateway.metrics import Outcome
 from gateway.proxy.trace import Element, Trace
 
 _log = logging.getLogger(__name__)
@@ -25,6 +33,13 @@ _log = logging.getLogger(__name__)
 _STDOUT = 1
 _MOMENT = 2.0
 """Seconds that the end of the process waits for the disk."""
+
+_GATHERED = 0.02
+"""Seconds in which records are gathered for one write: waking the thread for each of them would cost more."""
+
+_AT_ONCE = 64 * 1024
+"""Bytes that are written at once to a file, where an append of any size is whole between those of other workers; to a
+pipe, no more than PIPE_BUF of POSIX is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +54,104 @@ class DecisionOptions:
     """Records that may wait for the disk, about 500 bytes each."""
 
 
-def record(trace: Trace, *, now: int, options: DecisionOptions) -> dict[str, Any]:
-    """The record of a call that ended at `now` (milliseconds since the epoch), without members that say nothing."""
-    principal = trace.principal
-    members: dict[str, Any] = {
-        "time": datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds"),
-        "request": trace.call_id,
-        "method": trace.method,
-        "route": trace.route,
-        "status": trace.status,
-        "outcome": trace.outcome,
-        "reason": trace.reason,
-        "detail": trace.detail,
-        "key": principal and principal.key_id,
-        "keyVersion": principal and principal.version,
-        "organization": principal and principal.organization,
-        "action": trace.grounds.action,
-        "resource": trace.grounds.resource,
-        "statements": list(trace.grounds.because),
-        "also": list(trace.grounds.also),
-        "relationships": trace.mode,
-        "elements": [_element(element) for element in trace.elements],
-        "ms": round(trace.elapsed() * 1000, 3),
-        "upstreamMs": round(trace.upstream_seconds * 1000, 3),
-    }
-    if options.bodies and trace.body:
-        members["body"] = trace.body[: options.body_bytes].decode("utf-8", "replace")
-    return {name: value for name, value in members.items() if value not in (None, "", [])}
+class _Part(msgspec.Struct, omit_defaults=True, gc=False):
+    """How one operation of a GraphQL array ended."""
+
+    outcome: Outcome
+    reason: Reason | None = None
+    action: str | None = None
+    resource: str | None = None
+    statements: tuple[str, ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
 
 
-def _element(element: Element) -> dict[str, Any]:
+class Record(msgspec.Struct, omit_defaults=True, rename="camel", gc=False):
+    """The members of a record, in their order; those that say nothing have their defaults and are left out."""
+
+    time: str
+    request: str
+    route: str
+    status: int
+    outcome: Outcome
+    ms: float
+    upstream_ms: float
+    method: str | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    key: str | None = None
+    key_version: int | None = None
+    organization: str | None = None
+    action: str | None = None
+    resource: str | None = None
+    statements: tuple[str, ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
+    relationships: str | None = None
+    elements: tuple[_Part, ...] = ()
+    body: str | None = None
+
+
+def record(trace: Trace, *, now: int, options: DecisionOptions) -> Record:
+    """The record of a call that ended at `now` (milliseconds since the epoch)."""
+    principal, grounds = trace.principal, trace.grounds
+    return Record(  # by position: so many names would cost more than all the rest
+        f"{_second(now // 1000)}.{now % 1000:03}+00:00",
+        trace.call_id,
+        trace.route,
+        trace.status,
+        trace.outcome,
+        _milliseconds(trace.elapsed()),
+        _milliseconds(trace.upstream_seconds),
+        trace.method or None,
+        trace.reason,
+        trace.detail or None,
+        principal.key_id if principal else None,
+        principal.version if principal else None,
+        (principal.organization or None) if principal else None,
+        grounds.action or None,
+        grounds.resource or None,
+        grounds.because,
+        grounds.also,
+        trace.mode,
+        tuple(map(_part, trace.elements)) if trace.elements else (),
+        _beginning(trace.body, options.body_bytes) if options.bodies and trace.body else None,
+    )
+
+
+def line(record: Record) -> bytes:
+    """JSON and a line feed, of which JSON has none."""
+    try:
+        return _encode(record) + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON's escapes can spell and UTF-8 cannot
+        return json.dumps(msgspec.to_builtins(record), separators=(",", ":")).encode() + b"\n"
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(1)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[: len("2023-11-14T22:13:20")]
+
+
+def _milliseconds(seconds: float) -> float:
+    """To the microsecond."""
+    return int(seconds * 1e6 + 0.5) / 1000
+
+
+def _beginning(body: bytes, most: int) -> str | None:
+    return body[:most].decode("utf-8", "replace") or None
+
+
+def _part(element: Element) -> _Part:
     grounds = element.grounds
-    members = {
-        "outcome": element.outcome,
-        "reason": element.reason,
-        "action": grounds.action,
-        "resource": grounds.resource,
-        "statements": list(grounds.because),
-        "also": list(grounds.also),
-    }
-    return {name: value for name, value in members.items() if value not in (None, "", [])}
+    return _Part(
+        element.outcome,
+        element.reason,
+        grounds.action or None,
+        grounds.resource or None,
+        grounds.because,
+        grounds.also,
+    )
 
 
 class DecisionLog:
@@ -90,35 +163,64 @@ class DecisionLog:
     def __init__(self, options: DecisionOptions, *, dropped: Callable[[], None] = lambda: None) -> None:
         self._options = options
         self._dropped = dropped
-        self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue(options.room)
+        self._waiting: SimpleQueue[bytes] = SimpleQueue()
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
 
     def __enter__(self) -> Self:
         """Raises OSError if the file cannot be opened."""
         path = self._options.path
-        # Unbuffered: each record is one append, whole between those of other workers, and a full disk is told at once.
+        # Unbuffered: what is appended is whole between the appends of other workers, and a full disk is told at once.
         self._stream = FileIO(_STDOUT if path is None else path, "ab", closefd=path is not None)
+        is_file = stat.S_ISREG(os.fstat(self._stream.fileno()).st_mode)
+        self._at_once = _AT_ONCE if is_file else select.PIPE_BUF
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(queue.Full):
-            self._waiting.put(None, timeout=_MOMENT)
+        self._ending.set()
+        self._waiting.put(b"")  # wakes the thread
         self._thread.join(_MOMENT)
         if not self._thread.is_alive():
             self._stream.close()
 
     def write(self, trace: Trace, now: int) -> None:
         """Never blocks."""
-        try:
-            self._waiting.put_nowait(record(trace, now=now, options=self._options))
-        except queue.Full:
+        if self._waiting.qsize() < self._options.room:
+            self._waiting.put(line(record(trace, now=now, options=self._options)))
+        else:
             self._dropped()
 
     def _run(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            try:
-                self._stream.write(json.dumps(item, separators=(",", ":")).encode() + b"\n")
-            except OSError as fault:
-                _log.warning("a decision could not be logged: %s", fault)
+        while not (self._ending.is_set() and self._waiting.empty()):
+            lines = [self._waiting.get()]
+            self._ending.wait(_GATHERED)
+            lines += [self._waiting.get() for _ in range(self._waiting.qsize())]  # nobody else takes any
+            for piece in _pieces(lines, self._at_once):
+                self._append(piece)
+
+    def _append(self, piece: bytes) -> None:
+        try:
+            while piece:
+                written = self._stream.write(piece)
+                if written is None:
+                    raise BlockingIOError("whoever reads it stands still")
+                piece = piece[written:]
+        except OSError as fault:
+            lost = piece.count(b"\n")
+            _log.warning("%d decisions could not be logged: %s", lost, fault)
+            for _ in range(lost):
                 self._dropped()
+
+
+def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """Whole lines, joined to `most` bytes; a longer line is a piece of its own."""
+    joined: list[bytes] = []
+    size = 0
+    for each in lines:
+        size += len(each)
+        if size > most and joined:
+            yield b"".join(joined)
+            joined, size = [], len(each)
+        joined.append(each)
+    yield b"".join(joined)

@@ -6,13 +6,15 @@
                 be asked whether it may
 
 All of it holds, or the call is refused whole and counts nowhere. What several gateways count together is in Redis, and
-taken from there in shares of many calls, see `shares`; what the count is worth without Redis, see `stores.counters`.
+taken from there in shares of many calls, see `shares`; what a process counts alone, see `alone`; and what the count is
+worth without Redis, `stores.counters`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,6 +25,7 @@ from cachetools import LRUCache
 from gateway.http1 import Reason
 from gateway.keys import UNLIMITED_CALLS, CallLimits, Principal, Quota, Rate
 from gateway.keys.counting import Window, window
+from gateway.proxy.alone import Calls, OwnPlaces, OwnQuota, OwnRate
 from gateway.proxy.charging import UNCHARGED, Charge, Charges, Counted, Crowd, Payer
 from gateway.proxy.shares import IDLE, Places, Share
 from gateway.stores.counters import Counters, ProcessCounters
@@ -63,7 +66,7 @@ class Limiter:
     def __init__(
         self,
         options: LimitOptions | None = None,
-        counters: Counters | None = None,
+        counters: Counters | ProcessCounters | None = None,
         *,
         timer: Callable[[], float] = time.monotonic,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -72,27 +75,32 @@ class Limiter:
         self._counters = counters or ProcessCounters(timer, options.room)
         self._timer = timer
         self._now = now
-        self._payers: LRUCache[str, Payer] = LRUCache(options.room)
+        self._payers: OrderedDict[str, Payer] = OrderedDict()  # the last that called at the end
         self._accounts: LRUCache[tuple[str, CallLimits], _Account] = LRUCache(options.room)
-        self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
+        self._places: WeakValueDictionary[str, OwnPlaces] = WeakValueDictionary()
         self._held_shares: dict[Share, None] = {}  # in the order in which they came to hold something
         self._held_places: dict[Places, None] = {}
 
     def charge(self, principal: Principal, charges: Charges) -> Charge:
         """What a call would be charged; `make` does it."""
         now = self._now()
-        known = self._payers.get(principal.key_id)
+        key = principal.key_id
+        known = self._payers.get(key)
         if known is not None and known.principal is principal and now in known.within:
+            self._payers.move_to_end(key)
             return Charge(known, charges, now)
         own, shared = self.limits(principal)
         if not own and not shared:
             return UNCHARGED
         accounts = []
         if own:
-            accounts.append(self._account("key", principal.key_id, own, now))
+            accounts.append(self._account("key", key, own, now))
         if shared:
             accounts.append(self._account("organization", principal.organization, shared, now))
-        payer = self._payers[principal.key_id] = self._payer(principal, accounts)
+        payer = self._payers[key] = self._payer(principal, accounts)
+        self._payers.move_to_end(key)
+        if len(self._payers) > self._options.room:
+            self._payers.popitem(last=False)
         return Charge(payer, charges, now)
 
     def limits(self, principal: Principal) -> tuple[CallLimits, CallLimits]:
@@ -127,7 +135,8 @@ class Limiter:
         counted = []
         within = _EVER
         if limits.rate is not None:
-            counted.append(Counted(self._bucket(name, limits.rate), word, Reason.RATE_LIMITED, limits.rate.seconds))
+            share = self._rate(name, limits.rate)
+            counted.append(Counted(share, word, Reason.RATE_LIMITED, limits.rate.seconds))
         if limits.quota is not None:
             within = window(limits.quota.period, now)
             seconds = (within.until - within.since) // 1000
@@ -135,39 +144,46 @@ class Limiter:
             counted.append(Counted(share, word, Reason.QUOTA_USED_UP, seconds, within.until))
         return _Account(word, name, limits, tuple(counted), within)
 
-    def _bucket(self, name: str, rate: Rate) -> Share:
+    def _rate(self, name: str, rate: Rate) -> Calls:
         counters, interval = self._counters, rate.seconds / rate.calls
+        if isinstance(counters, ProcessCounters):
+            return OwnRate(counters.bucket_of(name, rate), self._timer)
         return Share(
             rate.calls, interval, lambda asked: counters.bucket(name, rate, asked), self._timer, self._held_shares
         )
 
-    def _quota(self, name: str, quota: Quota, within: Window) -> Share:
+    def _quota(self, name: str, quota: Quota, within: Window) -> Calls:
         counters = self._counters
+        if isinstance(counters, ProcessCounters):
+            return OwnQuota(quota.calls, counters.tally_of(name, within))
         return Share(
             quota.calls, 0, lambda asked: counters.quota(name, quota, within, asked), self._timer, self._held_shares
         )
 
-    def _places_of(self, name: str, limit: int) -> Places:
+    def _places_of(self, name: str, limit: int) -> OwnPlaces:
         """There is one of each name, whatever the limit was before, as long as anybody has it who may enter it."""
         places = self._places.get(name)
         if places is None:
-            counters = self._counters
-            places = Places(limit, lambda *asked: counters.slots(name, *asked), self._timer, self._held_places)
-            self._places[name] = places
+            places = self._places[name] = self._new_places(name, limit)
         return places
+
+    def _new_places(self, name: str, limit: int) -> OwnPlaces:
+        counters = self._counters
+        if isinstance(counters, ProcessCounters):
+            return OwnPlaces(limit)
+        return Places(limit, lambda *asked: counters.slots(name, *asked), self._timer, self._held_places)
 
     def _payer(self, principal: Principal, accounts: Sequence[_Account]) -> Payer:
         counted = [each for account in accounts for each in account.counted]
         return Payer(
             principal,
-            rates=tuple(each for each in counted if each.until is None),
-            quotas=tuple(each for each in counted if each.until is not None),
+            counted=tuple(sorted(counted, key=lambda each: each.until is not None)),
             places=tuple(
                 Crowd(self._places_of(account.name, account.limits.concurrent), account.limits.concurrent, account.word)
                 for account in accounts
                 if account.limits.concurrent is not None
             ),
-            windows=", ".join(f"{each.share.calls};window={each.seconds}" for each in counted),
+            windows=", ".join(f"{each.share.calls};window={each.seconds}" for each in counted).encode(),
             within=Window(
                 max(account.within.since for account in accounts), min(account.within.until for account in accounts)
             ),

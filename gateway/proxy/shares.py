@@ -1,5 +1,7 @@
 """What one process holds of a counter: calls that it was given and has not used, and places for calls under way.
 
+Where nobody else counts, nothing is held, see `alone`.
+
 A key that is called often asks its counter once for many calls: as many as it used in the last second or so. One that
 is called now and then asks each time. What nobody used for a second is given back, and what is left after three: a
 limit lets that much through late, as much as came in meanwhile at most.
@@ -12,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from math import ceil
 
 from gateway.keys.counting import Asked, Given
+from gateway.proxy.alone import OwnPlaces
 
 _MOST = 1_000
 """Calls that are asked for at once: enough for one question in a thousand, and little beside what a second brings."""
@@ -35,9 +38,10 @@ both together would be a burst that the limit does not allow."""
 
 
 class Share:
-    """Calls of one limit. `interval` is seconds in which one call is added to the counter, 0 where none is.
+    """Calls of one limit that several gateways count together.
 
-    `ask` asks the counter, `timer` is seconds from anywhere. Whoever shall `give_back` finds this in `holding` whenever
+    `interval` is seconds in which one call is added to the counter, 0 where none is. `ask` asks the counter, `timer` is
+    seconds from anywhere. Whoever shall `give_back` finds this in `holding` whenever
     it holds any, however long nobody else has known it.
     """
 
@@ -64,15 +68,15 @@ class Share:
 
     async def take(self, calls: int) -> bool:
         """Takes as many calls, or none."""
-        if self.held < calls and not await self._filled(calls):
-            return False
-        self.take_held(calls)
-        return True
+        return self.take_now(calls) or (await self._filled(calls) and self.take_now(calls))
 
-    def take_held(self, calls: int) -> None:
+    def take_now(self, calls: int) -> bool:
         """Takes calls of those that are held."""
+        if self.held < calls:
+            return False
         self.held -= calls
         self._used_at = self._timer()
+        return True
 
     def put_back(self, calls: int) -> None:
         """Calls that were taken and not made."""
@@ -148,7 +152,7 @@ class Share:
         self._asked_at = self._timer()
 
 
-class Places:
+class Places(OwnPlaces):
     """Calls under way at once. `ask(limit, used, wanted)` says how many may be here; that holds for some seconds.
 
     Whoever shall `renew` finds this in `holding` whenever places are ours.
@@ -161,8 +165,7 @@ class Places:
         timer: Callable[[], float],
         holding: dict[Places, None],
     ) -> None:
-        self.limit = limit
-        self.used = 0
+        super().__init__(limit)
         self._ask = ask
         self._timer = timer
         self._holding = holding
@@ -172,7 +175,6 @@ class Places:
         self._asking: asyncio.Task[None] | None = None
 
     async def enter(self) -> bool:
-        """Takes a place, which `leave` gives back, or none."""
         while not self.is_held():
             if self._timer() < self._dry_until:
                 return False
@@ -185,15 +187,10 @@ class Places:
         return self.used < min(self.ours, self.limit)
 
     def enter_held(self) -> None:
-        """Takes one of the places that are ours."""
         self.used += 1
         self._most_used = max(self._most_used, self.used)
 
-    def leave(self) -> None:
-        self.used -= 1
-
     def hold_to(self, limit: int) -> None:
-        """The limit from now on; calls that are under way go on."""
         if limit != self.limit:
             self.limit = limit
             self._dry_until = self._timer()

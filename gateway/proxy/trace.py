@@ -11,6 +11,9 @@ from gateway.keys import Principal
 from gateway.metrics import Outcome
 from gateway.proxy.charging import UNCHARGED, Charge
 
+NOTHING_ASKED = Grounds()
+"""Of a call that ended before anything was decided."""
+
 
 @dataclass(frozen=True, slots=True)
 class Element:
@@ -29,7 +32,7 @@ class Trace:
     method: str
     route: str = "unknown"
     principal: Principal | None = None
-    grounds: Grounds = field(default_factory=Grounds)
+    grounds: Grounds = NOTHING_ASKED
     outcome: Outcome = Outcome.FAILED
     reason: Reason | None = None
     detail: str = ""

@@ -92,7 +92,7 @@ class Store:
 
     resolver: Resolver
     registry: Registry
-    counters: Counters
+    counters: Counters | ProcessCounters
     health: Callable[[], Awaitable[dict[str, str]]]
 
 
@@ -128,7 +128,7 @@ async def open_store(
         opened.push_async_callback(registry.close)
         redis = None
         alone = ProcessCounters(timer)
-        counters: Counters = alone
+        counters: Counters | ProcessCounters = alone
         if options.redis_url is not None:
             connection = RedisConnection(options, options.redis_url, observer, timer)
             opened.push_async_callback(connection.close)

@@ -1,6 +1,7 @@
 """Counters of calls: in Redis, where all gateways share them; in this process while there is none.
 
-Nobody asks for each call: who counts takes a share of many calls and asks again when it is used up, see `proxy.shares`.
+Nobody asks Redis for each call: who counts takes a share of many calls and asks again when it is used up, see
+`proxy.shares`. What is counted here alone is counted call by call.
 
 **What the count is worth.** Through Redis, never more calls are given than a limit allows, whatever gateways do. What a
 gateway was given and lost, with its process or with an answer that came too late, counts as used. While Redis is away
@@ -17,13 +18,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
 from gateway.keys import Quota, Rate
-from gateway.keys.counting import Asked, Given, Window, from_bucket, from_quota
+from gateway.keys.counting import Asked, Bucket, Given, Tally, Window, from_bucket, from_quota
 from gateway.stores.base import Observer
 from gateway.stores.redis_connection import RedisConnection, Script
 
@@ -107,41 +108,67 @@ return ours
 """)
 
 
+T = TypeVar("T", Bucket, Tally)
+
+
+class _Kept(Generic[T]):
+    """One counter of each name, as long as it was among the last that were asked for, or somebody still has it."""
+
+    def __init__(self, room: int) -> None:
+        self._last: LRUCache[tuple[str, Rate | Window], T] = LRUCache(room)
+        self._all: WeakValueDictionary[tuple[str, Rate | Window], T] = WeakValueDictionary()
+
+    def get(self, name: tuple[str, Rate | Window], make: Callable[[], T]) -> T:
+        found = self._all.get(name)
+        if found is None:
+            found = self._all[name] = make()
+        self._last[name] = found
+        return found
+
+
 class ProcessCounters:
     """Counters of this process alone. `timer` is seconds from anywhere, `room` how many counters are remembered."""
 
     def __init__(self, timer: Callable[[], float], room: int = _ROOM) -> None:
         self._timer = timer
-        self._buckets: LRUCache[tuple[str, Rate], float] = LRUCache(room)
-        self._used: LRUCache[tuple[str, Window], int] = LRUCache(room)
+        self._buckets: _Kept[Bucket] = _Kept(room)
+        self._tallies: _Kept[Tally] = _Kept(room)
+
+    def bucket_of(self, name: str, rate: Rate) -> Bucket:
+        """The one of this name, for who counts in it call by call."""
+        return self._buckets.get((name, rate), lambda: Bucket(rate))
+
+    def tally_of(self, name: str, within: Window) -> Tally:
+        """The one of this name, for who counts in it call by call."""
+        return self._tallies.get((name, within), Tally)
 
     async def bucket(self, name: str, rate: Rate, asked: Asked) -> Given:
-        full_at = self._buckets.get((name, rate), 0.0)
-        self._buckets[name, rate], given = from_bucket(full_at, rate, asked, self._timer())
+        bucket = self.bucket_of(name, rate)
+        bucket.full_at, given = from_bucket(bucket.full_at, rate, asked, self._timer())
         return given
 
     async def quota(self, name: str, quota: Quota, within: Window, asked: Asked) -> Given:
-        self._used[name, within], given = from_quota(self.used(name, within), quota, asked)
+        tally = self.tally_of(name, within)
+        tally.used, given = from_quota(tally.used, quota, asked)
         return given
 
     def used(self, name: str, within: Window) -> int:
         """Of a quota, as far as this process knows."""
-        return self._used.get((name, within), 0)
+        return self.tally_of(name, within).used
 
     async def slots(self, name: str, limit: int, used: int, wanted: int) -> int:  # noqa: ARG002 (nobody else has any)
         return min(wanted, limit)
 
     def missing(self, name: str, rate: Rate) -> int:
         """Calls that a bucket lacks, as far as this process knows."""
-        _, given = from_bucket(self._buckets.get((name, rate), 0.0), rate, Asked(0), self._timer())
-        return rate.calls - given.left
+        return rate.calls - self.bucket_of(name, rate).there(self._timer())
 
     def told_bucket(self, name: str, rate: Rate, left: int) -> None:
         """What Redis has left: from here this process would count on."""
-        self._buckets[name, rate] = self._timer() + (rate.calls - left) * rate.seconds / rate.calls
+        self.bucket_of(name, rate).full_at = self._timer() + (rate.calls - left) * rate.seconds / rate.calls
 
     def told_quota(self, name: str, quota: Quota, within: Window, left: int) -> None:
-        self._used[name, within] = quota.calls - left
+        self.tally_of(name, within).used = quota.calls - left
 
 
 class RedisCounters:

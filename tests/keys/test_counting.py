@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.keys import CallLimits, Period, Quota, Rate, limits_of, limits_text, quota_of, rate_of
-from gateway.keys.counting import Asked, Given, from_bucket, from_quota, window
+from gateway.keys.counting import Asked, Bucket, Given, from_bucket, from_quota, window
 
 rates = st.builds(Rate, st.integers(1, 50), st.integers(1, 100))
 steps = st.lists(st.tuples(st.floats(0, 20), st.integers(0, 60)), max_size=30)
@@ -141,3 +141,36 @@ def test_own_limits_come_before_those_of_the_settings():
     fallback = CallLimits(Rate(10, 60), Quota(5, Period.DAY), 3)
     assert CallLimits().over(fallback) == fallback
     assert CallLimits(rate=Rate(20, 1)).over(fallback) == CallLimits(Rate(20, 1), Quota(5, Period.DAY), 3)
+
+
+# --- call by call -------------------------------------------------------------------------------------------------
+
+
+@given(rates, st.lists(st.tuples(st.integers(-5, 200), st.integers(-3, 8)), max_size=40))
+def test_a_bucket_in_a_process_counts_as_the_arithmetic_says(rate, steps):
+    """Also when the clock goes back, or when calls are put back. Times are eighths of a call's interval."""
+    bucket, full_at, now = Bucket(rate), 0.0, 1_000.0
+    for later, calls in steps:
+        now += later * rate.seconds / rate.calls / 8
+        there = from_bucket(full_at, rate, Asked(0), now)[1].left
+        assert bucket.there(now) == there
+        if calls < 0:
+            taken = min(-calls, rate.calls - there)  # nobody puts back what was not taken
+            bucket.put_back(taken, now)
+            full_at, _ = from_bucket(full_at, rate, Asked(0, back=taken), now)
+            continue
+        assert bucket.take(calls, now) == (calls <= there)
+        if calls <= there:
+            full_at, given_ = from_bucket(full_at, rate, Asked(calls), now)
+            assert given_.calls == calls
+
+
+def test_a_bucket_says_when_there_will_be_as_many():
+    bucket = Bucket(Rate(10, 60))
+    assert bucket.until(10, 1_000.0) == 0
+    assert bucket.take(10, 1_000.0)
+    assert bucket.until(1, 1_000.0) == pytest.approx(6)
+    assert bucket.until(5, 1_003.0) == pytest.approx(27)
+    assert not bucket.take(1, 1_005.9)
+    assert bucket.take(1, 1_006.0)
+    assert bucket.until(1, -5_000.0) == pytest.approx(6), "the clock went back"

@@ -19,26 +19,29 @@ ONE = Charges(1, 1)
 DAY = 86_400_000
 
 
-class SlowCounters(ProcessCounters):
-    """Real counters that answer when they are told to, and say what they were asked."""
+class SlowCounters:
+    """Counters as those of Redis that answer when they are told to, and say what they were asked."""
 
     def __init__(self, timer):
-        super().__init__(timer)
+        self.counters = ProcessCounters(timer)
         self.answers = asyncio.Event()
         self.answers.set()
         self.asked = []
 
     async def bucket(self, name, rate, asked):
         await self._answer(name, asked)
-        return await super().bucket(name, rate, asked)
+        return await self.counters.bucket(name, rate, asked)
 
     async def quota(self, name, quota, within, asked):
         await self._answer(name, asked)
-        return await super().quota(name, quota, within, asked)
+        return await self.counters.quota(name, quota, within, asked)
 
     async def slots(self, name, limit, used, wanted):
         await self._answer(name, (used, wanted))
-        return await super().slots(name, limit, used, wanted)
+        return await self.counters.slots(name, limit, used, wanted)
+
+    def missing(self, name, rate):
+        return self.counters.missing(name, rate)
 
     async def _answer(self, name, asked):
         self.asked.append((name, asked))

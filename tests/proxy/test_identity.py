@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jwt.utils import base64url_decode
 
 from gateway.keys import Identity, Kind, Principal
 from gateway.policy import Policy
@@ -11,6 +14,7 @@ from gateway.proxy import Identities, IdentityOptions
 
 SECRET = "0123456789abcdef0123456789abcdef"
 NOW = 1_700_000_000_000
+texts = st.text(st.characters(codec="utf-8"))
 ALICE = Principal("key-1", 1, "a", Identity("id-1", Kind.USER, "acme"), Policy(()), None)
 
 
@@ -70,3 +74,26 @@ def test_options_that_cannot_be_safe_are_refused(options):
 
 def test_the_secret_is_not_shown():
     assert SECRET not in repr(IdentityOptions(SECRET))
+
+
+@given(texts, texts, st.sampled_from(Kind), st.binary(min_size=32, max_size=80), st.integers(0, 2**42))
+def test_a_token_is_what_pyjwt_reads_and_would_sign(key, organization, kind, secret, now):
+    options = IdentityOptions(secret.hex(), issuer="ž")
+    who = Principal(key, 1, "a", Identity("id-ž", kind, organization), Policy(()), None)
+    token = Identities(options).token(who, now)
+    read = claims(token, options.secret)
+    assert (read["key"], read["org"], read["kind"], read["iss"], read["sub"]) == (key, organization, kind, "ž", "id-ž")
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+    _, payload, _ = token.split(b".")
+    theirs = jwt.api_jws.encode(base64url_decode(payload), options.secret, "HS256", {"typ": "JWT"}).encode()
+    assert theirs == token
+    assert b"=" not in token
+
+
+def test_no_more_tokens_are_kept_than_there_is_room_for():
+    identities = Identities(IdentityOptions(SECRET, kept=2))
+    everyone = [replace(ALICE, key_id=f"key-{number}") for number in range(5)]
+    first = [identities.token(each, NOW) for each in everyone]
+    assert len(identities._made) == 2
+    assert identities.token(everyone[4], NOW + 1_000) == first[4]
+    assert identities.token(everyone[0], NOW + 1_000) != first[0]
