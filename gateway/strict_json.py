@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 MAX_DEPTH = 64
@@ -34,14 +35,14 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     if _deeper(source, max_depth):
         raise StrictJSONError(f"nested deeper than {max_depth} levels")
     try:
-        value = json.loads(source, object_pairs_hook=_unique_members, parse_constant=_no_constant, parse_float=_finite)
+        value = _decoder.decode(source)
     except StrictJSONError:
         raise
     except json.JSONDecodeError as fault:
         raise StrictJSONError(f"{fault.msg.removesuffix(' at')} at line {fault.lineno} column {fault.colno}") from None
     except ValueError as fault:  # an integer of more digits than the interpreter converts
         raise StrictJSONError(str(fault)) from None
-    if _SURROGATE.search(source):
+    if not _is_plain(source) and _SURROGATE.search(source):
         _refuse_lone_surrogates(value)
     return value
 
@@ -59,6 +60,8 @@ def _decoded(text: str | bytes) -> str:
 
 def _deeper(source: str, limit: int) -> bool:
     """Whether brackets nest deeper than the limit; counted before parsing because the parser recurses."""
+    if source.count("[") + source.count("{") <= limit:
+        return False
     depth = 0
     for match in _BRACKETS.finditer(source):
         token = match.group()
@@ -71,12 +74,16 @@ def _deeper(source: str, limit: int) -> bool:
     return False
 
 
+def _is_plain(source: str) -> bool:
+    """Whether no character of it can be half of a pair: it has none above ASCII, and no escape that names one."""
+    return source.isascii() and "\\u" not in source
+
+
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise StrictJSONError(f"member `{name}` occurs twice")
-        members[name] = value
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise StrictJSONError(f"member `{next(name for name in counts if counts[name] > 1)}` occurs twice")
     return members
 
 
@@ -96,3 +103,6 @@ def _finite(number: str) -> float:
     if math.isinf(value):
         raise StrictJSONError(f"`{number[:20]}` is beyond the range of a double")
     return value
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_no_constant, parse_float=_finite)

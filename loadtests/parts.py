@@ -19,8 +19,10 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import structs
 
 from gateway.app.garbage import kept_aside
 from gateway.authz.outcome import Grounds
@@ -233,7 +235,7 @@ async def paused(sizes: Sizes, aside: AbstractContextManager[None]) -> Pauses:
     pauses = Pauses()
     with aside:
         gc.callbacks.insert(0, pauses)
-        everyone = [replace(each, policy=parse(text)) for each in principals(sizes.keys)]
+        everyone = [structs.replace(each, policy=parse(text)) for each in principals(sizes.keys)]
         limiter = Limiter(LimitOptions(KEY, ORGANIZATION, room=2 * sizes.keys))
         under_way: deque[tuple[Trace, Charge]] = deque()
         for number in range(sizes.calls):

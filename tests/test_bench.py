@@ -209,3 +209,12 @@ def test_what_each_call_pays_beside_its_way_is_told_part_by_part():
     pauses = re.findall(r"(?m)^  as (Python|the gateway) does it +([0-9. ]+)$", run.stdout)
     assert [who for who, _ in pauses] == ["Python", "the gateway"]
     assert all(len(figures.split()) == 7 for _, figures in pauses)
+
+
+def test_what_deciding_costs_is_told_step_by_step():
+    command = [sys.executable, LOADTESTS / "deciding.py", "--keys", "20", "--rounds", "2"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    figures = {line[:40].strip(): float(line[40:].replace(",", "")) for line in run.stdout.splitlines()}
+    assert {"checksum", "digest", "find, held", "key", "plan, pass-through: first round"} <= figures.keys()
+    assert all(value > 0 for name, value in figures.items() if not name.startswith("memory"))

@@ -3,13 +3,16 @@
 Only the language part of graphql-core is used: the upstream's schema is not ours to know. A field counts whether or not
 a directive would skip it, an alias changes nothing, and every operation but the selected one is ignored, as the GraphQL
 specification (October 2021, section 6.1) has it.
+
+Reading a document costs a hundred times what filling in its variables does, and clients send few documents over and
+over. So what a text asks for, whatever its variables hold, is worked out once and remembered: its `Outline`.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import GraphQLError
 from graphql.language import (
@@ -28,14 +31,14 @@ from graphql.language import (
     parse,
 )
 from graphql.utilities import value_from_ast_untyped
+from msgspec import Struct
 
 from gateway.authz.outcome import GraphQLRequest
 from gateway.authz.rules import GraphQLLimits
 from gateway.http1 import Reason, Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A root field that is asked for. Arguments that were left out, or whose variable was, are absent.
 
     `below` are the names of all fields selected anywhere below it.
@@ -49,8 +52,9 @@ class Field:
 def fields(request: GraphQLRequest, limits: GraphQLLimits) -> tuple[Field, ...] | Refusal:
     """The root fields of the selected operation."""
     try:
-        document = parse(request.query, max_tokens=limits.tokens)
-        return _Reader(document, request, limits).fields()
+        outline = _outlines.of(request, limits)
+        variables = _variables(outline, request.variables)
+        return tuple(Field(root.name, _arguments(root, variables), root.below) for root in outline.roots)
     except GraphQLError as fault:
         return _malformed(f"the document is not GraphQL: {_pointed(fault)}")
     except RecursionError:
@@ -63,36 +67,102 @@ class _Unreadable(Exception):  # noqa: N818 - a message on its way to a Refusal
     pass
 
 
-class _Reader:
-    """One document, its selected operation and the values of its variables."""
+# --- whatever the variables hold ----------------------------------------------------------------------------------
 
-    def __init__(self, document: DocumentNode, request: GraphQLRequest, limits: GraphQLLimits) -> None:
-        self._limits = limits
+
+class _Root(Struct, frozen=True):
+    """A root field, its arguments as they are written."""
+
+    name: str
+    arguments: tuple[tuple[str, ValueNode], ...]
+    below: frozenset[str]
+
+
+class Outline(Struct, frozen=True):
+    """The selected operation of a document; of the variables that it declares the defaults, if there are any."""
+
+    roots: tuple[_Root, ...]
+    variables: tuple[tuple[str, ValueNode | None], ...]
+
+
+_REMEMBERED = 32_000_000
+"""Bytes that all outlines take together at most, by an estimate from above; a client's document takes some 5,000."""
+_LARGEST = 1_000_000
+"""Bytes of an outline up to which it is remembered."""
+_BYTES_OF_A_CHARACTER = 150
+"""Two may be a token, and the node of one takes up to 300 bytes."""
+_BYTES_OF_A_NAME = 64
+"""In each of the sets of names that it is in."""
+
+
+class _Asked(NamedTuple):
+    """All that an outline depends on."""
+
+    text: str
+    operation: str | None
+    tokens: int
+    roots: int
+
+
+class Outlines:
+    """Those that were asked for lately."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[_Asked, Outline] = OrderedDict()
+        self._bytes = 0
+
+    def of(self, request: GraphQLRequest, limits: GraphQLLimits) -> Outline:
+        """Raises GraphQLError, RecursionError and _Unreadable."""
+        asked = _Asked(request.query, request.operation_name, limits.tokens, limits.roots)
+        if known := self._held.get(asked):
+            self._held.move_to_end(asked)
+            return known
+        document = parse(asked.text, no_location=True, max_tokens=asked.tokens)
+        outline = _Reader(document, asked).outline()
+        self._hold(asked, outline)
+        return outline
+
+    def _hold(self, asked: _Asked, outline: Outline) -> None:
+        size = _weight(asked, outline)
+        if size > _LARGEST:
+            return
+        self._held[asked] = outline
+        self._bytes += size
+        while self._bytes > _REMEMBERED:
+            self._bytes -= _weight(*self._held.popitem(last=False))
+
+    def __contains__(self, text: str) -> bool:
+        """Whether a text is remembered, for whatever operation."""
+        return any(asked.text == text for asked in self._held)
+
+
+def _weight(asked: _Asked, outline: Outline) -> int:
+    characters = len(asked.text) + len(asked.operation or "")
+    return characters * _BYTES_OF_A_CHARACTER + sum(len(root.below) for root in outline.roots) * _BYTES_OF_A_NAME
+
+
+_outlines = Outlines()
+
+
+class _Reader:
+    """One document and its selected operation."""
+
+    def __init__(self, document: DocumentNode, asked: _Asked) -> None:
+        self._most = asked.roots
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        self._operation = _selected(document, request.operation_name)
-        self._variables = _variables(self._operation, request.variables)
+        self._operation = _selected(document, asked.operation)
 
-    def fields(self) -> tuple[Field, ...]:
+    def outline(self) -> Outline:
+        variables = _declared(self._operation)
         self._refuse_cycles()
         found = []
         for node in self._opened(self._operation.selection_set):
-            found.append(Field(node.name.value, self._arguments(node), self._below(node)))
-            if len(found) > self._limits.roots:
-                raise _Unreadable(f"an operation may have {self._limits.roots} root fields")
-        return tuple(found)
-
-    def _arguments(self, node: FieldNode) -> dict[str, Any]:
-        arguments: dict[str, Any] = {}
-        for argument in node.arguments or ():
-            name = argument.name.value
-            if name in arguments:
-                raise _Unreadable(f"argument `{name}` is given twice")
-            _refuse_doubled_members(argument.value)
-            if not (isinstance(argument.value, VariableNode) and argument.value.name.value not in self._variables):
-                arguments[name] = value_from_ast_untyped(argument.value, self._variables)
-        return arguments
+            found.append(_Root(node.name.value, _written(node), self._below(node)))
+            if len(found) > self._most:
+                raise _Unreadable(f"an operation may have {self._most} root fields")
+        return Outline(tuple(found), variables)
 
     def _below(self, root: FieldNode) -> frozenset[str]:
         names: set[str] = set()
@@ -142,6 +212,18 @@ class _Reader:
                     branches.append(iter(spreads[name]))
 
 
+def _written(node: FieldNode) -> tuple[tuple[str, ValueNode], ...]:
+    """The arguments of a field."""
+    arguments: dict[str, ValueNode] = {}
+    for argument in node.arguments or ():
+        name = argument.name.value
+        if name in arguments:
+            raise _Unreadable(f"argument `{name}` is given twice")
+        _refuse_doubled_members(argument.value)
+        arguments[name] = argument.value
+    return tuple(arguments.items())
+
+
 def _refuse_doubled_members(value: ValueNode) -> None:
     """A member that occurs twice has two readings, as validation knows."""
     waiting = [value]
@@ -181,20 +263,42 @@ def _selected(document: DocumentNode, name: str | None) -> OperationDefinitionNo
     return operations[0]
 
 
-def _variables(operation: OperationDefinitionNode, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Declared variables with their values or defaults. An undeclared one has no value, whatever the caller sent."""
-    values = {}
-    declared = set()
+def _declared(operation: OperationDefinitionNode) -> tuple[tuple[str, ValueNode | None], ...]:
+    """The variables with their defaults."""
+    declared: dict[str, ValueNode | None] = {}
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
         if name in declared:
             raise _Unreadable(f"variable `${name}` is declared twice")
-        declared.add(name)
+        declared[name] = definition.default_value
+    return tuple(declared.items())
+
+
+# --- with the values of the variables -----------------------------------------------------------------------------
+
+
+def _variables(outline: Outline, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Declared variables with their values or defaults. An undeclared one has no value, whatever the caller sent."""
+    values = {}
+    for name, default in outline.variables:
         if name in given:
             values[name] = given[name]
-        elif definition.default_value is not None:
-            values[name] = value_from_ast_untyped(definition.default_value)
+        elif default is not None:
+            values[name] = value_from_ast_untyped(default)
     return values
+
+
+def _arguments(root: _Root, variables: dict[str, Any]) -> dict[str, Any]:
+    arguments = {}
+    for name, written in root.arguments:
+        if not isinstance(written, VariableNode):
+            arguments[name] = value_from_ast_untyped(written, variables)
+        elif written.name.value in variables:
+            arguments[name] = variables[written.name.value]
+    return arguments
+
+
+# --- every string -------------------------------------------------------------------------------------------------
 
 
 def strings(request: GraphQLRequest) -> Iterator[str]:

@@ -28,7 +28,7 @@ from gateway.authz.outcome import (
     together,
 )
 from gateway.authz.parameter_list import FIELD, named_parameters, plan_list
-from gateway.authz.query_call import parameters_granted
+from gateway.authz.query_call import may_hold_parameters, parameters_granted
 from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, QUERIES, SUMMARY, Needs
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
@@ -76,11 +76,17 @@ def _operation(
     for decision in decided:
         if isinstance(decision, Deny):
             return decision
-    parameters = parameters_granted(strings(request), principal.policy)
+    parameters = _parameters(request, call, principal.policy)
     if isinstance(parameters, Refusal):
         return Deny(parameters)
     grounds = together([*(each for each in decided if isinstance(each, Grounds)), *parameters])
     return _forward(call, text if text is not None else json.dumps(body).encode(), grounds, len(roots))
+
+
+def _parameters(request: GraphQLRequest, call: Call, policy: Policy) -> list[Grounds] | Refusal:
+    if call.body is not None and not may_hold_parameters(call.body):
+        return []
+    return parameters_granted(strings(request), policy)
 
 
 def _forward(call: Call, body: bytes, grounds: Grounds, calls: int) -> Forward:
@@ -104,7 +110,8 @@ def _request(body: object) -> GraphQLRequest | Refusal:
     """
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
         return Refusal(Reason.MALFORMED_BODY, "a GraphQL request is a JSON object with a string `query`")
-    if other := next((name for name in body if name not in _MEMBERS and name.lower() in _AMBIGUOUS), None):
+    more = body.keys() - _MEMBERS
+    if more and (other := next((name for name in body if name in more and name.lower() in _AMBIGUOUS), None)):
         return Refusal(Reason.MALFORMED_BODY, f"`{other}` could name another operation than `query` does")
     extensions = body.get("extensions")
     if isinstance(extensions, dict) and any(name.lower() == "persistedquery" for name in extensions):

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 from gateway.authz.routes import Face
 from gateway.http1 import Call, Refusal
 from gateway.policy import Predicate
@@ -26,8 +28,7 @@ class Upstream(StrEnum):
     PERSISTER = "persister"
 
 
-@dataclass(frozen=True, slots=True)
-class Grounds:
+class Grounds(Struct, frozen=True):
     """What was asked and what decided it; the decision log writes it down.
 
     `action` and `resource` are the permission that was looked for; `because` holds the ids of the statements, and, if
@@ -102,8 +103,7 @@ class Learn:
     instance: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
+class GraphQLRequest(Struct, frozen=True):
     """One GraphQL operation as the caller sent it."""
 
     query: str
@@ -136,8 +136,7 @@ Answer = Pass | Check | Learn | Assemble
 # --- the plan -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Deny:
+class Deny(Struct, frozen=True):
     refusal: Refusal
     grounds: Grounds = Grounds()
 
@@ -162,16 +161,14 @@ class FaceCall:
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Struct, frozen=True):
     operation: GraphQLRequest | WhoAmI | Computed | FaceCall
     grounds: Grounds = Grounds()
     calls: int = 1
     """That it counts for, see `counted`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(Struct, frozen=True):
     """`path` and `query` are raw, below the upstream's base URL; `body` None streams the caller's own body on."""
 
     upstream: Upstream
@@ -208,15 +205,13 @@ def counted(plan: Deny | Local | Forward | Batch) -> int:
             return plan.calls
 
 
-@dataclass(frozen=True, slots=True)
-class NeedBody:
+class NeedBody(Struct, frozen=True):
     """Read the body whole, up to `limit` bytes; a longer one is refused with 413."""
 
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class NeedJob:
+class NeedJob(Struct, frozen=True):
     """Find out which integration instance a synchronization job belongs to."""
 
     job: str

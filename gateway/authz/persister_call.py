@@ -12,6 +12,7 @@ Facts: JupiterOne's synchronization API documentation and its integration SDK.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from gateway.authz.outcome import Deny, Facts, Forward, Grounds, Learn, NeedBody, NeedJob, Pass, Plan, Upstream
@@ -99,6 +100,7 @@ def _forward(call: Call, body: bytes | None, answer: Learn | Pass, grounds: Grou
     return Forward(Upstream.PERSISTER, call.method, call.path, call.query, body, answer, grounds)
 
 
+@lru_cache(16_384)  # policies: those of the keys that a worker serves at a time
 def _may_synchronize(policy: Policy) -> bool:
     """Whether any statement could ever allow it, so that most keys are refused before a body is read."""
     allows = (statement for statement in policy.statements if statement.effect is Effect.ALLOW)

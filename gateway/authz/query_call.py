@@ -12,8 +12,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.authz.capabilities import Mode
 from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream, together
@@ -38,10 +39,10 @@ def plan_query(call: Call, principal: Principal, rules: Rules) -> Plan:
     body = _body(call.body)
     if isinstance(body, Refusal):
         return Deny(body, grounds)
-    parameters = parameters_granted(texts(body), principal.policy)
+    parameters = parameters_granted(texts(body), principal.policy) if may_hold_parameters(call.body) else []
     if isinstance(parameters, Refusal):
         return Deny(parameters, grounds)
-    grounds = together((grounds, *parameters))
+    grounds = together((grounds, *parameters)) if parameters else grounds
     match verdict:
         case Allowed():
             return Forward(Upstream.J1QL, call.method, "", "", call.body, Pass(), grounds)
@@ -65,6 +66,14 @@ def _body(text: bytes) -> dict[str, Any] | Refusal:
 
 _PARAMETER = re.compile(r"\$\{([^}]*)\}?")
 _PLAIN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)\s*", re.ASCII)
+
+
+def may_hold_parameters(body: bytes) -> bool:
+    """Whether a text in a body of JSON can hold `${`: it stands there as it is, or a part of it as `\\u` and a number.
+
+    That is so also of the texts of a GraphQL document in it, whose own escapes that name a character begin alike.
+    """
+    return b"${" in body or b"\\u" in body
 
 
 def parameters_granted(written: Iterable[str], policy: Policy) -> list[Grounds] | Refusal:

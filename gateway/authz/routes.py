@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from gateway.http1.front import METHODS
 
@@ -64,6 +65,8 @@ _JOB = re.compile(
     r"(?:/(?P<part>entities|relationships|upload|uploadUrl|events|finalize|abort))?"
 )
 """Job ids are UUIDs upstream; the SDK's own pattern is `[0-9a-fA-F-]+`."""
+_LONGEST_JOB = len("/persister/synchronization/jobs/") + 64 + len("/relationships")
+"""Characters."""
 
 ROUTE_NAMES: frozenset[str] = frozenset({route.name for route in ROUTES.values()} | {"sync_job", "unknown"})
 
@@ -74,7 +77,13 @@ def route_of(path: str) -> Route | None:
         return route
     if path.startswith(_ACCOUNT):
         return _ACCOUNT_ROUTE
-    if match := _JOB.fullmatch(path):
-        part = match["part"] or ""
-        return Route("sync_job", _POST if part else _GET, job=match["job"], part=part)
-    return None
+    return _job_route(path) if len(path) <= _LONGEST_JOB else None
+
+
+@lru_cache(1024)  # a job has some dozen calls one after the other; what is no route takes no more room than one
+def _job_route(path: str) -> Route | None:
+    match = _JOB.fullmatch(path)
+    if match is None:
+        return None
+    part = match["part"] or ""
+    return Route("sync_job", _POST if part else _GET, job=match["job"], part=part)

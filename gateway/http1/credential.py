@@ -11,7 +11,7 @@ import re
 from gateway.http1.message import Call
 from gateway.http1.refusal import Reason, Refusal
 
-_PLACES = (b"authorization", b"x-api-key")
+_PLACES = frozenset({b"authorization", b"x-api-key"})
 _TOKEN = rb"[A-Za-z0-9._~+/-]+=*"  # b64token of RFC 6750
 _BEARER = re.compile(rb"(?i:bearer) +(" + _TOKEN + rb")")
 _BARE = re.compile(rb"(" + _TOKEN + rb")")
@@ -22,7 +22,7 @@ def credential(call: Call) -> str | Refusal:
 
     The scheme's letter case does not matter (RFC 9110, section 11.1); any other scheme is an invalid key.
     """
-    sent = [(name, value) for name, value in call.headers if name in _PLACES]
+    sent = [header for header in call.headers if header[0] in _PLACES]
     if not sent:
         return Refusal(Reason.NO_CREDENTIAL, "send an API key as `Authorization: Bearer <key>` or `X-Api-Key: <key>`")
     name, value = sent[0]

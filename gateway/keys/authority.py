@@ -14,6 +14,8 @@ All of it is in the product data of the identity's own organization. Managing ke
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from gateway.keys.model import Identity, Key, Kind, Principal, Role
 from gateway.keys.permissions import group_statements
 from gateway.keys.projects import Projects, membership_statements
@@ -21,6 +23,11 @@ from gateway.keys.rules import is_session
 from gateway.policy import ANY, UNLIMITED, Effect, Policy, PolicyError, Statement, parse
 
 _NOTHING = Policy(())
+
+_REMEMBERED = 1024
+"""Policies of texts that were read lately: keys that a program makes have one text among them, and so one policy."""
+_REMEMBERED_TEXT = 4096
+"""Characters up to which that is done; the documented policies have about 200."""
 
 
 def principal(key: Key, projects: Projects) -> Principal:
@@ -56,10 +63,19 @@ def policy_of(identity: Identity, projects: Projects) -> Policy:
 
 def _account(text: str | None) -> Policy:
     """A text that does not parse, such as one from an import, allows nothing; it is never read in part."""
+    if text is None:
+        return _NOTHING
+    return _remembered(text) if len(text) <= _REMEMBERED_TEXT else _read(text)
+
+
+def _read(text: str) -> Policy:
     try:
-        return _NOTHING if text is None else parse(text, UNLIMITED)
+        return parse(text, UNLIMITED)
     except PolicyError:
         return _NOTHING
+
+
+_remembered = lru_cache(_REMEMBERED)(_read)
 
 
 def _user(identity: Identity, projects: Projects) -> Policy:
@@ -68,5 +84,6 @@ def _user(identity: Identity, projects: Projects) -> Policy:
     return Policy((*group_statements(identity.groups), *membership_statements(identity, projects)))
 
 
+@lru_cache(_REMEMBERED)
 def _allow(statement: str, action: str, resource: str) -> Policy:
     return Policy((Statement(statement, Effect.ALLOW, (action,), (resource,)),))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 
@@ -79,6 +80,7 @@ def limits_text(limits: CallLimits) -> str | None:
     return json.dumps(members) if members else None
 
 
+@lru_cache(1024)  # an organization's stands with each of its keys, and what keys have of their own is of a few kinds
 def limits_of(text: str | None) -> CallLimits:
     """The reverse of `limits_text`."""
     if text is None:

@@ -12,8 +12,9 @@ cannot limit are not opened then.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.keys.model import GroupRights, Identity
 from gateway.policy import ANY, READ_GRAPH, UNLIMITED, Effect, PolicyError, PolicyOptions, Statement, parse

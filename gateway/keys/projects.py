@@ -17,9 +17,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.keys.model import Identity, Membership
 from gateway.policy import (

@@ -14,6 +14,7 @@ DENY more never moves a verdict up, an ALLOW more never moves it down.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gateway.policy.model import (
     ANY,
@@ -31,6 +32,11 @@ from gateway.policy.model import (
 )
 from gateway.policy.supported import ACTIONS, resource_type
 
+_REMEMBERED = 32_768
+"""Verdicts held, 300 bytes each beside the policies: some for each of the keys that a worker serves at a time."""
+_REMEMBERED_NAME = 128
+"""Characters of a resource up to which its verdict is remembered: callers name resources as they like."""
+
 
 def decide(policy: Policy, action: str, resource: str) -> Verdict:
     """The verdict on one action and one resource; `Narrowed` is possible for `query:ReadGraphData` only.
@@ -39,6 +45,11 @@ def decide(policy: Policy, action: str, resource: str) -> Verdict:
     refuses it, since the answer would speak of that one too. The pair (`*`, `*`) stands for the unrestricted key:
     it needs an unconditional ALLOW of `*` on `*`, and only a DENY of `*` on `*` refuses it.
     """
+    work = _remembered if len(resource) <= _REMEMBERED_NAME else _decided
+    return work(policy, action, resource)
+
+
+def _decided(policy: Policy, action: str, resource: str) -> Verdict:
     denies = [s for s in policy.statements if s.effect is Effect.DENY and _denies(s, action, resource)]
     allows = [s for s in policy.statements if s.effect is Effect.ALLOW and _matches(s, action, resource)]
     if action == READ_GRAPH:
@@ -49,6 +60,10 @@ def decide(policy: Policy, action: str, resource: str) -> Verdict:
     return Allowed(_ids(allows))
 
 
+_remembered = lru_cache(_REMEMBERED)(_decided)
+
+
+@lru_cache(_REMEMBERED)
 def decide_whole_graph(policy: Policy) -> Verdict:
     """For calls that read the graph and cannot be narrowed, such as `queryV1`: Allowed or Refused.
 
@@ -60,6 +75,7 @@ def decide_whole_graph(policy: Policy) -> Verdict:
     return Refused(_ids(denies)) if denies else decide(policy, ANY, ANY)
 
 
+@lru_cache(_REMEMBERED)
 def decide_unknown(policy: Policy) -> Verdict:
     """For calls that nobody knows what they touch: Allowed or Refused.
 

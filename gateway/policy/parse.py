@@ -17,8 +17,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway import strict_json
 from gateway.policy.model import ANY, READ_GRAPH, Condition, Effect, Policy, Statement

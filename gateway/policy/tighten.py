@@ -6,8 +6,10 @@ DENY statements and conditions stay as they are: without them a policy would all
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.policy.decide import decide
 from gateway.policy.model import ANY, Effect, Policy, Statement

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.authz import route_of
 from gateway.authz.outcome import Batch, Deny, Facts, Forward, Local, NeedBody, NeedJob
@@ -49,9 +49,11 @@ async def _principal(context: Context, call: Call) -> Principal:
     secret = credential(call)
     if isinstance(secret, Refusal):
         raise Stop(secret)
+    its = digest(secret)
+    if known := context.deps.resolver.held(its):  # so it was worth a look-up when it was looked up
+        return known
     if not worth_looking_up(secret):
         raise Stop(_INVALID, "malformed")
-    its = digest(secret)
     if not context.deps.resolver.knows(its) and (refusal := context.deps.bad_keys.look(context.incoming.address)):
         raise Stop(refusal, "not looked up")
     match await context.deps.resolver.find(its):
@@ -71,7 +73,7 @@ async def _planned(context: Context, call: Call, principal: Principal) -> Decide
             case NeedBody(limit):
                 body = await read_body(context.incoming, call, limit, context.hold)
                 context.trace.body = body
-                call = replace(call, body=body)
+                call = Call(call.id, call.method, call.path, call.query, call.headers, body)
             case NeedJob(name):
                 await context.charge(principal, Charges(1, 1))  # an upstream is asked before the plan is made
                 job = await deps.jobs.find(principal.organization, name, context.line(principal))

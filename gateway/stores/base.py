@@ -49,6 +49,10 @@ class Resolver(Protocol):
         """Never raises: every outage is `Unavailable`. A change that was committed before the call began is seen."""
         ...
 
+    def held(self, digest: Digest) -> Principal | None:
+        """The principal that `find` would answer with, where that can be told at once; None where `find` must tell."""
+        ...
+
     def knows(self, digest: Digest) -> bool:
         """Whether this process has held the key of a digest lately, told without asking anybody.
 

@@ -138,13 +138,17 @@ class LeasedJournal:
         return self._journal.position
 
     async def catch_up(self, forget: Forget) -> None:
-        """Does nothing, and does not suspend, while the lease holds: what was acknowledged is forgotten already."""
-        if self._clock() < self._trusted_until:
+        """Does nothing, and does not suspend, while the lease holds."""
+        if self.catch_up_at_once(forget):
             return
         if not self._tasks:
             loop = asyncio.get_running_loop()
             self._tasks = [loop.create_task(self._follow(forget)), loop.create_task(self._listen())]
         await self._journal.catch_up(forget)
+
+    def catch_up_at_once(self, forget: Forget) -> bool:  # noqa: ARG002 (there is nothing to tell)
+        """Whether the lease holds: then what was acknowledged is forgotten already."""
+        return self._clock() < self._trusted_until
 
     async def is_current(self, record: Record) -> bool:
         return await self._journal.is_current(record)

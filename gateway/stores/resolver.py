@@ -1,8 +1,9 @@
 """Digest -> principal, in three levels: this process, Redis, the database.
 
-**The promise.** `find` never answers with what was no longer true when the call began, however warm the caches are and
-whichever process made the change, on this machine (SQLite) or on any (PostgreSQL). No entry's age plays a part in it.
-A change is made when it is acknowledged: when `change` of the registry ends. A call may see it before, from its commit.
+**The promise.** `find` and `held` never answer with what was no longer true when the call began, however warm the
+caches are and whichever process made the change, on this machine (SQLite) or on any (PostgreSQL). No entry's age plays
+a part in it. A change is made when it is acknowledged: when `change` of the registry ends. A call may see it before,
+from its commit.
 
 **What it stands on.** The database holds a history: one row of `changes` for each change of what a digest resolves to,
 written in the transaction that makes the change. Changes are made one after the other (SQLite has one writer at a time;
@@ -12,7 +13,9 @@ change and all before it. A process follows the history (see `journal`, `postgre
 1. *Before the memory is looked into*, `catch_up` makes sure that the rows of all changes that were acknowledged before
    the call have been read, and that what they name was dropped. So what is left in memory was true then or later. In
    SQLite it asks the file. In PostgreSQL either this gateway's lease holds, and then no change is acknowledged whose
-   row it has not read (see `leases`), or `catch_up` asks the server.
+   row it has not read (see `leases`), or `catch_up` asks the server. `catch_up_at_once` is the same where nothing needs
+   to be waited for, and says so; `held` answers then alone. No call uses what was asked for another one: of two calls
+   whose heads came in one turn of the loop, the second may have begun after the question of the first.
 2. *Before a record is kept or answered with*, two things are asked. `is_current`: is the record's mark a point of this
    history, and does no later row concern its digest or its organization? A record carries the mark at which it was
    read, in the same statement. And, in the step in which the record is kept: has `catch_up` told of its digest since
@@ -64,10 +67,10 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cachetools import LRUCache, TTLCache
+from cachetools import TTLCache
+from msgspec import Struct
 
 from gateway.keys import Digest, Key, Principal
 from gateway.stores.base import Absent, Found, Level, Observer, StoreUnavailable, Unavailable
@@ -87,9 +90,11 @@ _NOBODY = Digest("")
 Answer = TypeVar("Answer", Principal, Absent)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held(Generic[Answer]):
-    """What is in memory: true at change number `at`, and until the organization's next one."""
+class _Held(Struct, Generic[Answer], frozen=True, gc=False):
+    """What is in memory: true at change number `at`, and until the organization's next one.
+
+    Like the answer, nothing that the garbage collector need walk: there are 10^5 of them.
+    """
 
     answer: Answer
     organization: str
@@ -123,7 +128,7 @@ class LayeredResolver:
         self._places = asyncio.Semaphore(options.lookups)
         self._flights: dict[Digest, asyncio.Task[Found]] = {}
         self._overtaken: set[Digest] = set()  # of those under way: changed since their record was asked for
-        self._present: LRUCache[Digest, _Held[Principal]] = LRUCache(options.memory_keys)
+        self._present: OrderedDict[Digest, _Held[Principal]] = OrderedDict()  # what was used the longest ago first
         self._absent: TTLCache[Digest, _Held[Absent]] = TTLCache(options.absent_keys, options.absent_seconds, timer)
         self._epochs: dict[str, int] = {}  # of the organizations that have changed since all was dropped
         self._dropped: OrderedDict[Digest, None] = OrderedDict()  # were present, and may be again; the oldest first
@@ -135,14 +140,31 @@ class LayeredResolver:
             await self._journal.catch_up(self._forget)
         except StoreUnavailable as away:
             return self._unavailable(str(away))
-        if (known := self._present.get(digest)) and self._epochs.get(known.organization, 0) <= known.at:
-            self._observer.looked_up("memory", "found")
-            return known.answer
+        if present := self._remembered(digest):
+            return present
         if (absent := self._absent.get(digest)) and self._epochs.get(absent.organization, 0) <= absent.at:
             self._observer.looked_up("memory", "absent")
             return absent.answer
         self._observer.looked_up("memory", "miss")
         return await asyncio.shield(self._flight(digest))
+
+    def held(self, digest: Digest) -> Principal | None:
+        """See `Resolver`: the first steps of `find`, in the same order, as far as they go without waiting."""
+        if digest not in self._present:  # strangers cost nothing here
+            return None
+        try:
+            return self._remembered(digest) if self._journal.catch_up_at_once(self._forget) else None
+        except StoreUnavailable:  # `find` asks again, and tells
+            return None
+
+    def _remembered(self, digest: Digest) -> Principal | None:
+        """What is in memory, to be asked when the journal has caught up."""
+        known = self._present.get(digest)
+        if known is None or self._epochs.get(known.organization, 0) > known.at:
+            return None
+        self._present.move_to_end(digest)
+        self._observer.looked_up("memory", "found")
+        return known.answer
 
     def knows(self, digest: Digest) -> bool:
         """See `Resolver`. Keys that a change has dropped count: whoever holds one is no stranger."""
@@ -190,6 +212,12 @@ class LayeredResolver:
         self._dropped.update(dict.fromkeys(digests))
         while len(self._dropped) > self._room:
             self._dropped.popitem(last=False)
+
+    def _hold(self, digest: Digest, held: _Held[Principal]) -> None:
+        self._present[digest] = held
+        self._present.move_to_end(digest)
+        if len(self._present) > self._room:
+            self._present.popitem(last=False)
 
     async def _holds(self, record: Record) -> bool:
         """Rule 2, to be asked last: from here to keeping the record and to the answer there is no `await`."""
@@ -268,6 +296,6 @@ class LayeredResolver:
         present = self._compiled(record.key)
         if is_told:
             self._dropped.pop(record.digest, None)
-            self._present[record.digest] = _Held(present, record.organization, record.at.seq)
+            self._hold(record.digest, _Held(present, record.organization, record.at.seq))
         self._observer.looked_up(level, "found")
         return present

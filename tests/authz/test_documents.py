@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.authz.documents import Field, fields, strings
+from gateway.authz.documents import Field, Outlines, fields, strings
 from gateway.authz.outcome import GraphQLRequest
 from gateway.authz.rules import GraphQLLimits
 from gateway.http1 import Reason, Refusal
@@ -120,3 +120,68 @@ def test_strings_are_found_decoded_wherever_they_stand():
     request = GraphQLRequest(query, {"v": ["in list", {"member ${m}": "value"}]}, None)
     found = set(strings(request))
     assert found >= {"in default", "lit ${x}", "block ${y}", "${z}", "in list", "member ${m}", "value"}
+
+
+# --- documents that were seen before ------------------------------------------------------------------------------
+
+
+def test_a_document_that_was_seen_before_has_the_values_of_its_own_call():
+    query = 'query Q($a: String = "d", $b: In) { f(a: $a, b: [$a, {c: $a}], k: "k") { g } h(b: $b) }'
+    given = [{"a": "1", "b": "2"}, {"b": {"x": 1}}, {"a": None}, {}, {"a": "3", "b": "4", "c": "5"}]
+    found = [[field.arguments for field in read(query, variables)] for variables in given]
+    assert found == [
+        [{"a": "1", "b": ["1", {"c": "1"}], "k": "k"}, {"b": "2"}],
+        [{"a": "d", "b": ["d", {"c": "d"}], "k": "k"}, {"b": {"x": 1}}],
+        [{"a": None, "b": [None, {"c": None}], "k": "k"}, {}],
+        [{"a": "d", "b": ["d", {"c": "d"}], "k": "k"}, {}],
+        [{"a": "3", "b": ["3", {"c": "3"}], "k": "k"}, {"b": "4"}],
+    ]
+
+
+def test_what_is_done_with_a_value_is_not_seen_by_the_next_call():
+    query = 'query Q($a: In = {b: ["c"]}) { f(a: $a, d: {e: ["f"]}) }'
+    for _ in range(2):
+        (field,) = read(query)
+        assert field.arguments == {"a": {"b": ["c"]}, "d": {"e": ["f"]}}
+        field.arguments["a"]["b"].append("changed")
+        field.arguments["d"]["e"].append("changed")
+
+
+def test_a_document_that_was_seen_before_is_read_anew_for_another_operation_or_other_limits():
+    query = "query A { one } query B { two three }"
+    assert [names(query, name=name) for name in ("A", "B", "A")] == [["one"], ["two", "three"], ["one"]]
+    assert isinstance(read(query, name="B", roots=1), Refusal)
+    assert isinstance(read(query, name="B", tokens=5), Refusal)
+    assert isinstance(read(query), Refusal)
+
+
+def test_a_document_that_was_refused_is_refused_again():
+    first, second = (read("{ a(b: 1, b: 2) }") for _ in range(2))
+    assert isinstance(first, Refusal)
+    assert first == second
+
+
+def remembered(outlines, text):
+    outlines.of(GraphQLRequest(text, {}, None), GraphQLLimits())
+    return text in outlines
+
+
+def test_what_is_remembered_of_documents_has_an_end():
+    outlines = Outlines()
+    texts = [f"{{ f{number}(a: [{'1 ' * 1_500}]) }}" for number in range(200)]
+    assert all(remembered(outlines, text) for text in texts)
+    held = [text in outlines for text in texts]
+    assert 10 < sum(held) < 100
+    assert held == sorted(held), "the oldest went first"
+
+
+NAMES = " ".join(f"a{number}" for number in range(900))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{ f(a: [" + "1 " * 4_000 + "]) }", "{" + "a { ...F } " * 50 + "} fragment F on Q {" + NAMES + "}"],
+    ids=["long", "many names many times"],
+)
+def test_a_document_that_takes_much_room_is_not_remembered(text):
+    assert not remembered(Outlines(), text)

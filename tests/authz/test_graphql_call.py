@@ -237,7 +237,10 @@ def test_every_real_root_is_in_exactly_one_class(decide, everything, statements)
             assert isinstance(little, Local if name in OURS else Deny), name
 
 
-@pytest.mark.parametrize("text", ["${param.secret}", "\\u0024{param.secret}", "${ param.secret }", "${weird thing}"])
+@pytest.mark.parametrize(
+    "text",
+    ["${param.secret}", "\\u0024{param.secret}", "$\\u007bparam.secret}", "${ param.secret }", "${weird thing}"],
+)
 def test_a_parameter_in_any_text_needs_its_permission(decide, everything, statements, text):
     """For every key, whatever else it may do."""
     _, deny = statements

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.authz import Rules, assembled, plan
 from gateway.authz.outcome import Assemble, Batch, Deny, Facts, Forward, Grounds, Pass, Unusable

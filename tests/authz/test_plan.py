@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from gateway.authz import Rules, plan, route_of, whoami
 from gateway.authz.outcome import Deny, Facts, Forward, Local, WhoAmI
@@ -86,7 +87,7 @@ def test_whoami_is_answered_here_and_tells_what_the_key_may(call, principal, sta
 
 def test_whoami_tells_the_limits_of_the_key_and_of_its_organization_as_they_hold(everything):
     own, shared = CallLimits(Rate(1000, 60)), CallLimits(quota=Quota(5, Period.MONTH))
-    who = replace(everything, limits=own, organization_limits=shared)
+    who = structs.replace(everything, limits=own, organization_limits=shared)
     none = {"rate": None, "quota": None, "concurrent": None}
     of_key = none | {"rate": {"calls": 1000, "seconds": 60}}
     of_organization = none | {"quota": {"calls": 5, "period": "month"}}

@@ -130,6 +130,14 @@ def test_a_parameter_needs_its_permission_from_every_key(call, principal, statem
         assert isinstance(decide(call("/j1ql", body), principal(read, allow(["parameters:GetParameter"]))), Forward)
 
 
+@pytest.mark.parametrize("written", [b"${param.x}", rb"\u0024{param.x}", rb"$\u007bparam.x}", rb"\u0024\u007Bparam.x}"])
+def test_a_parameter_is_seen_however_json_spells_it(call, reader, written):
+    in_query, in_variables = b'{"query": "FIND * WITH a = %s"}', b'{"query": "FIND *", "variables": {"a": ["%s"]}}'
+    for body in (in_query, in_variables, b'{"query": "FIND *", "%s": 1}'):
+        assert isinstance(decide(call("/j1ql", body % written), reader), Deny)
+    assert isinstance(decide(call("/j1ql", rb'{"query": "FIND * WITH a = \"$x{\u0041}\""}'), reader), Forward)
+
+
 def test_the_grant_of_one_parameter_is_enough_for_that_one(call, principal, statements):
     allow, _ = statements
     who = principal(allow(["query:ReadGraphData"]), allow(["parameters:GetParameter"], ["parameter:x"]))

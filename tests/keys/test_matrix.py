@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from msgspec import structs
 
 from gateway.http1 import Reason, Refusal
 from gateway.keys import (
@@ -266,7 +267,7 @@ def test_each_cell_of_the_matrix(row, column, cell, switches):
 
 @pytest.mark.parametrize(("row", "column", "cell"), [each for each in rows() if each[1] == "PA"])
 def test_d22_a_login_of_a_platform_administrator_reaches_everything_in_both_positions(row, column, cell):
-    assert answer(replace(COLUMNS[column], session=True), row, HOME_ONLY) == (cell == "Y")
+    assert answer(structs.replace(COLUMNS[column], session=True), row, HOME_ONLY) == (cell == "Y")
 
 
 def test_an_identity_of_the_global_role_super_admin_has_the_column_of_a_platform_administrator():
@@ -277,7 +278,7 @@ def test_an_identity_of_the_global_role_super_admin_has_the_column_of_a_platform
 
 def test_a_global_role_given_to_a_user_adds_its_column_to_theirs():
     given = COLUMNS["U+"].identity
-    both = caller(replace(given, roles=(GlobalRole.PROJECT_ADMIN,)))
+    both = caller(structs.replace(given, roles=(GlobalRole.PROJECT_ADMIN,)))
     for row in {name for name, _, _ in rows()}:
         either = answer(COLUMNS["U+"], row, Switches()) or answer(COLUMNS["GP"], row, Switches())
         assert answer(both, row, Switches()) == either, row
@@ -296,7 +297,7 @@ def test_1_note_1_an_administrator_outside_every_enabled_group_makes_no_user_key
 
 
 def test_4_one_enabled_group_among_several_is_enough():
-    some = replace(user("uli"), groups=(GroupRights(("readGraph",)), *ENABLED))
+    some = structs.replace(user("uli"), groups=(GroupRights(("readGraph",)), *ENABLED))
     assert may_create(caller(some), some) is None
 
 
@@ -334,14 +335,14 @@ def test_131_a_projects_administrator_is_told_apart_a_key_of_more_projects_and_a
         ("GP", holder(), False),
         ("GP", holder(GlobalRole.LOGIN), False),
         ("GP", holder(GlobalRole.LOGIN, GlobalRole.MONITOR), True),
-        ("GP", replace(THINGS["project key of a"], roles=(GlobalRole.SUPER_ADMIN,)), True),
+        ("GP", structs.replace(THINGS["project key of a"], roles=(GlobalRole.SUPER_ADMIN,)), True),
         ("PM", THINGS["project key of a"], False),
         ("PM", THINGS["project key of a and a2"], True),
-        ("PM", replace(THINGS["project key of a"], roles=(GlobalRole.LOGIN,)), True),
+        ("PM", structs.replace(THINGS["project key of a"], roles=(GlobalRole.LOGIN,)), True),
         ("OA", THINGS["project key of a and a2"], False),
-        ("OA", replace(THINGS["project key of a"], roles=(GlobalRole.LOGIN,)), True),
+        ("OA", structs.replace(THINGS["project key of a"], roles=(GlobalRole.LOGIN,)), True),
         ("OA", user("root", role=Role.PLATFORM_ADMIN), False),
-        ("PA", replace(THINGS["project key of a"], roles=tuple(GlobalRole)), False),
+        ("PA", structs.replace(THINGS["project key of a"], roles=tuple(GlobalRole)), False),
     ],
 )
 def test_132_nobody_revokes_what_ranks_above_them(who, identity, above):
@@ -428,7 +429,7 @@ def test_an_operator_of_one_organization_sets_its_limits_and_no_others():
 def test_an_operator_of_one_organization_gives_no_global_role():
     assert grantable(Operator("A")) == frozenset()
     assert may_give_roles(Operator("A"), [GlobalRole.LOGIN], Operation.EDIT_GLOBAL_ROLES) is not None
-    with_role = replace(THINGS["project key of a"], roles=(GlobalRole.LOGIN,))
+    with_role = structs.replace(THINGS["project key of a"], roles=(GlobalRole.LOGIN,))
     assert isinstance(revocable(Operator("A"), key(with_role)), Refusal)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gateway.keys import (
     Identity,
@@ -60,7 +61,7 @@ def membership(role: str, **variables: list[str]) -> Membership:
 
 
 def identity(*memberships: Membership, **changed: Any) -> Identity:
-    return replace(Identity("identity-1", Kind.PROJECT, "acme", memberships=memberships), **changed)
+    return structs.replace(Identity("identity-1", Kind.PROJECT, "acme", memberships=memberships), **changed)
 
 
 def conditions(given: Identity, projects: dict[str, Project] = PROJECTS) -> list[dict[str, tuple[str, ...]]]:
@@ -304,7 +305,7 @@ def test_a_filled_role_is_the_policy_that_one_would_have_written(languages, envi
     written = parse(json.dumps(by_hand)).statements
     assert (
         tuple(
-            replace(each, id=each.id.removeprefix("blog/manager/"))
+            structs.replace(each, id=each.id.removeprefix("blog/manager/"))
             for each in membership_statements(identity(one), PROJECTS)
         )
         == written

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from gateway.http1 import Reason, Refusal
 from gateway.keys import (
@@ -111,7 +112,9 @@ def owned(who: str, owner: str) -> tuple[Actor, Identity]:
     if identity is None:
         assert isinstance(caller, Principal)
         # another key of the same owner; account and integration keys have an identity each
-        identity = caller.identity if caller.identity.kind is Kind.USER else replace(caller.identity, id="another")
+        identity = caller.identity
+        if identity.kind is not Kind.USER:
+            identity = structs.replace(identity, id="another")
     return caller, identity
 
 
@@ -163,7 +166,7 @@ def test_a_refusal_tells_a_person_what_to_do(who, owner, told):
 
 def test_153_a_user_key_of_one_organization_makes_none_for_the_same_user_in_another():
     assert may_create(actor(user("uli", "A")), user("uli", "B")) is not None
-    login = replace(actor(user("uli", "A")), session=True)
+    login = structs.replace(actor(user("uli", "A")), session=True)
     assert may_create(login, user("uli", "B")) is None
 
 
@@ -176,7 +179,7 @@ def test_148_an_administrator_of_one_organization_sees_their_own_keys_of_another
 
 
 def test_a_user_without_a_role_manages_nothing():
-    nobody = actor(replace(user("uli", "A"), role=None))
+    nobody = actor(structs.replace(user("uli", "A"), role=None))
     assert may_create(nobody, nobody.identity) is not None
     assert not may_see(nobody, key(nobody.identity))
 

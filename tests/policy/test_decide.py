@@ -242,3 +242,15 @@ def test_047_named_resources_agree_with_the_decision_on_each():
         allowed = {each for each in resources if isinstance(decide(key, action, each), Allowed)}
         unbounded = isinstance(decide(key, action, "parameter:any"), Allowed)
         assert decide_named(key, action) == (set() if unbounded else allowed), statements
+
+
+def test_a_verdict_that_was_given_before_is_that_of_its_own_policy():
+    """Verdicts are remembered by policy, action and resource."""
+    one, all_of_them = [allow("dashboard:View", "dashboard:1")], [allow(ANY)]
+    names = ("dashboard:1", "dashboard:2", ANY, "dashboard:" + "1" * 1_000)
+    for _ in range(2):
+        for permissions, expected in ((one, [True, False, False, False]), (all_of_them, [True] * 4)):
+            policy = parse(json.dumps({"permissions": permissions}))
+            assert [isinstance(decide(policy, "dashboard:View", name), Allowed) for name in names] == expected
+            everything = decide_whole_graph(policy), decide_unknown(policy)
+            assert [isinstance(verdict, Allowed) for verdict in everything] == [permissions is all_of_them] * 2

@@ -7,6 +7,7 @@ import socket
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from gateway import answers
 from gateway.http1 import LOOPBACK, Reply
@@ -99,7 +100,7 @@ async def test_a_client_whose_key_is_over_and_that_goes_on_is_tamed(gateway, sec
 
 async def test_a_key_in_memory_that_has_expired_is_tamed_too(gateway, secret):
     its = digest(secret("super"))
-    gateway.resolver.found[its] = replace(gateway.resolver.found[its], expires_at=1)
+    gateway.resolver.found[its] = structs.replace(gateway.resolver.found[its], expires_at=1)
     assert [(await gateway.send(asking(secret("super")), LOOPING)).status for _ in range(10)] == [401] * 3 + [429] * 7
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import jwt
 import pytest
+from msgspec import structs
 
 from gateway.authz.outcome import Deny, NeedBody
 from gateway.http1 import Reason, Refusal
@@ -44,7 +44,7 @@ async def test_one_key_means_the_same_in_either_place(keyed, secret, upstream, p
 @pytest.mark.parametrize("target", ["/j1ql", "/graphql"])
 async def test_every_unusable_key_is_refused_with_the_same_words(gateway, keyed, secret, upstream, target):
     expired = secret("repos")
-    gateway.resolver.found[digest(expired)] = replace(gateway.resolver.found[digest(expired)], expires_at=1)
+    gateway.resolver.found[digest(expired)] = structs.replace(gateway.resolver.found[digest(expired)], expires_at=1)
     revoked = secret("sync")
     gateway.resolver.found[digest(revoked)] = Absent("revoked")
     unknown = secret("nobody")
@@ -64,6 +64,15 @@ async def test_garbage_is_refused_without_a_look_up(gateway, keyed, secret):
     for key in (secret("super")[:-1], secret("super")[:-1] + "0", "gwl_" + secret("super")[4:], "gwa_garbage"):
         assert (await keyed(f"X-Api-Key: {key}")).status == 401
     assert gateway.resolver.lookups == []
+
+
+async def test_a_key_that_is_held_is_not_looked_up(gateway, keyed, secret, upstream):
+    its = digest(secret("super"))
+    gateway.resolver.holds[its] = structs.replace(gateway.resolver.found.pop(its), key_id="key-held")
+    assert (await keyed(f"X-Api-Key: {secret('super')}")).status == 200
+    assert gateway.resolver.lookups == []
+    claims = jwt.decode(upstream.received[0].header("gateway-identity")[0], options={"verify_signature": False})
+    assert claims["key"] == "key-held"
 
 
 async def test_122_what_does_not_look_like_ours_can_be_a_secret_that_its_owner_chose(gateway, keyed):

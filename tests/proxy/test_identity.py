@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt.utils import base64url_decode
+from msgspec import structs
 
 from gateway.keys import Identity, Kind, Principal
 from gateway.policy import Policy
@@ -58,8 +57,8 @@ def test_a_clock_that_was_set_back_makes_a_new_token():
 
 def test_keys_and_their_versions_have_tokens_of_their_own():
     identities = Identities(IdentityOptions(SECRET))
-    bob = replace(ALICE, key_id="key-2", identity=Identity("id-2", Kind.ACCOUNT, "other"))
-    moved = replace(ALICE, version=2, identity=Identity("id-9", Kind.USER, "acme"))
+    bob = structs.replace(ALICE, key_id="key-2", identity=Identity("id-2", Kind.ACCOUNT, "other"))
+    moved = structs.replace(ALICE, version=2, identity=Identity("id-9", Kind.USER, "acme"))
     subjects = [claims(identities.token(each, NOW))["sub"] for each in (ALICE, bob, moved, ALICE)]
     assert subjects == ["id-1", "id-2", "id-9", "id-1"]
 
@@ -92,7 +91,7 @@ def test_a_token_is_what_pyjwt_reads_and_would_sign(key, organization, kind, sec
 
 def test_no_more_tokens_are_kept_than_there_is_room_for():
     identities = Identities(IdentityOptions(SECRET, kept=2))
-    everyone = [replace(ALICE, key_id=f"key-{number}") for number in range(5)]
+    everyone = [structs.replace(ALICE, key_id=f"key-{number}") for number in range(5)]
     first = [identities.token(each, NOW) for each in everyone]
     assert len(identities._made) == 2
     assert identities.token(everyone[4], NOW + 1_000) == first[4]

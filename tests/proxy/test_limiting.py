@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from gateway.keys import UNLIMITED_CALLS, CallLimits, Period, Principal, Quota, Rate, digest
 from gateway.proxy import Limiter, LimitOptions
@@ -25,7 +26,7 @@ def limited(gateway, secret):
         its = digest(secret(key))
         found = gateway.resolver.found[its]
         assert isinstance(found, Principal)
-        changed = replace(found, limits=CallLimits(**limits), organization_limits=organization)
+        changed = structs.replace(found, limits=CallLimits(**limits), organization_limits=organization)
         gateway.resolver.found[its] = changed
 
     return limit

@@ -1,8 +1,14 @@
-"""Which keys a resolver knows without asking anybody: those that it held, and those that a change made it drop."""
+"""Which keys a resolver knows without asking anybody: those that it held, and those that a change made it drop. And
+which it holds: those that it can answer for at once."""
 
 from __future__ import annotations
 
-from gateway.stores import Absent
+import gc
+import json
+
+import pytest
+
+from gateway.stores import Absent, Unavailable
 
 
 async def test_a_resolver_knows_the_keys_that_it_held_lately_and_asks_nobody_for_that(opened, unknown):
@@ -59,3 +65,80 @@ async def test_all_keys_are_known_after_everything_was_forgotten(opened):
 
     assert store.seen.take()["memory", "miss"] == 1
     assert all(store.store.resolver.knows(its) for _, its in keys)
+
+
+async def test_only_a_principal_that_is_remembered_is_held(opened, unknown, path):
+    store = await opened()
+    _, its = await store.new_key()
+    held, find = store.store.resolver.held, store.store.resolver.find
+    assert held(its) is None
+    assert await find(unknown) == await find(unknown) == Absent("unknown")
+    present = await find(its)
+    store.seen.take()
+
+    assert (held(its), held(unknown)) == (present, None)
+    assert store.seen.take() == {("memory", "found"): 1}
+
+
+@pytest.mark.parametrize("change", ["the key", "its organization"])
+async def test_what_another_gateway_changed_is_held_no_more(opened, change):
+    store, other = await opened(), await opened()
+    key, its = await store.new_key()
+    await store.find(its)
+    if change == "the key":
+        await other.revoke(key)
+    else:
+        async with other.registry.change() as changing:
+            await changing.set_max_key_days("acme", 1)
+
+    assert store.store.resolver.held(its) is None
+
+
+async def test_nothing_is_held_that_needs_a_server_to_be_asked(opened, database):
+    """Without a lease, PostgreSQL is asked for each call."""
+    store = await opened(lease=0)
+    _, its = await store.new_key()
+    found = await store.find(its)
+
+    assert store.store.resolver.held(its) == (found if database.kind == "sqlite" else None)
+    assert await store.find(its) == found
+
+
+async def test_nothing_is_held_while_the_history_cannot_be_read(opened, path, tmp_path):
+    store = await opened()
+    _, its = await store.new_key()
+    found = await store.find(its)
+    store.seen.take()
+
+    aside = path.rename(tmp_path / "aside.db")
+
+    assert store.store.resolver.held(its) is None
+    assert store.seen.take() == {}
+    assert isinstance(await store.find(its), Unavailable)
+    aside.rename(path)
+    assert store.store.resolver.held(its) == found
+
+
+async def test_who_was_held_the_longest_ago_makes_room(opened, path):
+    store = await opened(memory_keys=2)
+    first, second, third = [its for _, its in [await store.new_key() for _ in range(3)]]
+    held = store.store.resolver.held
+    await store.find(first)
+    await store.find(second)
+
+    assert held(first)
+    await store.find(third)
+
+    assert [held(its) is not None for its in (first, second, third)] == [True, False, True]
+
+
+async def test_the_garbage_collector_walks_no_key_that_is_held(opened):
+    """Ten thousand of them would stop every call for a tenth of a second now and then."""
+    store = await opened()
+    permission = {"effect": "ALLOW", "actions": ["*"]}
+    policies = [json.dumps({"permissions": [permission | {"resources": [name]}]}) for name in ("parameter:a", "*")]
+    keys = [await store.new_key(policy=policies[number % 2]) for number in range(4)]
+    found = [await store.find(its) for _, its in keys]
+
+    assert not any(gc.is_tracked(value) for each in found for value in (each, each.identity, each.policy))
+    assert found[0].policy is found[2].policy is not found[1].policy

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gateway.keys import SESSION, Extent, Identity, Key, Kind, Membership, Role, digest
 from gateway.stores import IntegrationInstance, KeyQuery, Organization, StoreOptions, make_store, open_store
@@ -25,7 +26,7 @@ def identities() -> list[Identity]:
         plain = [Identity(f"{kind} of {organization}", kind, organization) for kind in (Kind.ACCOUNT, Kind.PROJECT)]
         found += [*plain, Identity(f"organization {organization}", Kind.ORGANIZATION, organization)]
         bound = Identity(f"instance {organization}", Kind.INTEGRATION, organization)
-        found.append(replace(bound, integration_instance=f"aws of {organization}"))
+        found.append(structs.replace(bound, integration_instance=f"aws of {organization}"))
         found += [Identity(f"{user}@{organization}", Kind.USER, organization, user=user) for user in USERS]
         for projects in (PROJECTS[:1], PROJECTS[1:], PROJECTS):
             memberships = tuple(Membership(project, "viewer") for project in projects for _ in range(2))

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from gateway.keys import API_KEYS, GroupRights, Identity, Key, Kind, Principal, Role, digest
 from gateway.stores import AuditEvent, Conflict, IntegrationInstance, Organization, StoreUnavailable, create
@@ -106,7 +107,7 @@ async def test_a_platform_administrator_is_one_everywhere(opened):
 
     found = await registry.user_identity("eve@example.com", "acme")
 
-    assert found == replace(EVE, role=Role.PLATFORM_ADMIN)
+    assert found == structs.replace(EVE, role=Role.PLATFORM_ADMIN)
 
 
 async def test_a_membership_given_again_wakes_the_users_keys_at_once(opened):
@@ -188,7 +189,7 @@ TAKEN = {
     "an address": lambda change: change.add_user("adam", "eve@EXAMPLE.com", platform_admin=False),
     "a user": lambda change: change.add_user("eve", "adam@example.com", platform_admin=False),
     "a membership": lambda change: change.add_member("eve", "acme", Role.ORGANIZATION_ADMIN),
-    "a user's identity": lambda change: change.add_identity(replace(EVE, id="second")),
+    "a user's identity": lambda change: change.add_identity(structs.replace(EVE, id="second")),
     "a key": lambda change: change.add_key(key_of(EVE), digest("new")),
     "a digest": lambda change: change.add_key(replace(key_of(EVE), id="new"), digest("hers")),
     "a login": lambda change: change.add_login(digest("code"), EVE.id, expires_at=200),
@@ -223,7 +224,7 @@ WRONG = {
         Identity("new", Kind.INTEGRATION, "second", integration_instance="instance-1")
     ),
     "a key named like its identity": lambda change: change.add_key(replace(key_of(EVE), id=EVE.id), digest("new")),
-    "a key of nobody": lambda change: change.add_key(key_of(replace(EVE, id="nobody")), digest("new")),
+    "a key of nobody": lambda change: change.add_key(key_of(structs.replace(EVE, id="nobody")), digest("new")),
     "an upper-case digest": lambda change: change.add_key(replace(key_of(EVE), id="new"), digest("new").upper()),
     "a short digest": lambda change: change.add_key(replace(key_of(EVE), id="new"), digest("new")[:63]),
     "a login of nobody": lambda change: change.add_login(digest("code"), "nobody", expires_at=100),
