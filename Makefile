@@ -37,6 +37,7 @@ bench: $(VENV)/.bench proxies
 	$(BIN)/python loadtests/parts.py
 	$(BIN)/python loadtests/narrowing.py
 	$(BIN)/python loadtests/deciding.py
+	$(BIN)/python loadtests/answers.py
 	$(BIN)/python loadtests/keys.py
 	$(BIN)/python loadtests/junk.py
 	$(BIN)/python loadtests/distinct_keys.py

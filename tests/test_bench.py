@@ -151,6 +151,17 @@ def test_narrowing_is_timed_for_each_policy_and_mode(tmp_path):
     assert [row[:32].split()[-2:] for row in rows] == [["strict", "2"], ["induced", "3"]] * 2
 
 
+def test_the_check_of_answers_is_timed_beside_what_is_usual():
+    tiny = ["--bytes", "100000", "--rounds", "2", "--times", "3"]
+    command = [sys.executable, LOADTESTS / "answers.py", *tiny]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+    large, small = said.split("microseconds of CPU")
+    rows = [line[24:].replace(",", "").split() for line in large.splitlines()[1:] if line]
+    assert len(rows) == 3
+    assert all(len(row) == 6 and all(float(figure) > 0 for figure in row) for row in rows)
+    assert [float(line.split()[-1]) > 0 for line in small.splitlines() if line] == [True] * 3
+
+
 def test_the_control_plane_is_timed_on_a_store_that_grows(tmp_path):
     figures = tmp_path / "figures.json"
     command = [sys.executable, LOADTESTS / "keys.py", "--sizes", "1000", "2000", "--rounds", "2", "--only", "SQLite"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.authz.proven import Unproven, proven
+from gateway.authz.proven import Unproven, proven, written
 from gateway.authz.query_call import parameters_granted, relationships_refused, texts
 from gateway.authz.rules import Rules
 from gateway.http1 import Refusal
@@ -53,7 +53,7 @@ def _narrowed(verdict: Narrowed, query: str | None, rules: Rules, variables: Map
         return Explanation("refuse", refusal.message, verdict.because, mode=mode)
     if query is None:
         return Explanation("narrow", "objects must satisfy the conditions", verdict.because, mode=mode)
-    match proven(query, variables, verdict.predicate, rules):
+    match proven(query, written(variables), verdict.predicate, rules):
         case Refusal(message=message):
             return Explanation("refuse", message, verdict.because, mode=mode)
         case Unproven(gap=gap):

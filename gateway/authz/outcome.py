@@ -9,12 +9,15 @@ Need      not decidable yet: the handler gets what is named and asks again
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from msgspec import Struct
 
+from gateway.authz.capabilities import Mode
 from gateway.authz.routes import Face
 from gateway.http1 import Call, Refusal
 from gateway.policy import Predicate
@@ -69,23 +72,44 @@ class HiddenObject:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Seal(Struct, frozen=True):
+    """What a cursor is bound to: with any other key, policy, mode, query or variables it is of no use.
+
+    `variables` are JSON with their names in order, empty without any.
+    """
+
+    key: str
+    predicate: Predicate
+    mode: Mode
+    query: str
+    variables: str
+
+    def digest(self) -> bytes:
+        """32 bytes that nothing else has."""
+        predicate = [
+            [[[name, list(values)] for name, values in condition.equals] for condition in conditions]
+            for conditions in (self.predicate.allows, self.predicate.denies)
+        ]
+        bound = json.dumps([self.key, predicate, self.mode, self.query, self.variables])
+        return hashlib.sha256(bound.encode()).digest()
+
+
+class Check(Struct, frozen=True):
     """The answer to a narrowed query: every row is checked before the first byte is sent, pages are cut by us.
 
     `shape` is the `type` that the answer must have: `list`, `table` or `tree`. `columns` are the columns of a table
     that the caller asked for, `whole` those of them that hold whole objects, `hidden` those that narrowing added
     (none to tables of aggregates). `strict`: relationships must satisfy the predicate as well. `sort`: the order of a
     tree tells of hidden objects, so it is made anew. `connected`: in a tree, each entity is at the end of a
-    relationship. `page` is the number of rows a page is filled to. `seal` binds cursors: a digest of key, predicate,
-    mode, query and variables; `cursor` is the caller's own, still sealed.
+    relationship. `page` is the number of rows a page is filled to. `seal` is what cursors are bound to; `cursor` is the
+    caller's own, still sealed.
     """
 
     predicate: Predicate
     shape: str
     hidden: tuple[HiddenObject, ...]
     page: int
-    seal: bytes
+    seal: Seal
     cursor: str | None
     request: dict[str, object]
     """The members of the body to send upstream; the handler adds `cursor`."""
@@ -136,9 +160,12 @@ Answer = Pass | Check | Learn | Assemble
 # --- the plan -----------------------------------------------------------------------------------------------------
 
 
+_NONE = Grounds()
+
+
 class Deny(Struct, frozen=True):
     refusal: Refusal
-    grounds: Grounds = Grounds()
+    grounds: Grounds = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +190,7 @@ class FaceCall:
 
 class Local(Struct, frozen=True):
     operation: GraphQLRequest | WhoAmI | Computed | FaceCall
-    grounds: Grounds = Grounds()
+    grounds: Grounds = _NONE
     calls: int = 1
     """That it counts for, see `counted`."""
 

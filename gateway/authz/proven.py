@@ -37,15 +37,17 @@ class Unproven:
     gap: str
 
 
-def proven(
-    text: str, variables: Mapping[str, Any], predicate: Predicate, rules: Rules
-) -> Narrowing | Refusal | Unproven:
-    """What to send for a query, or why nothing is sent."""
-    given = json.dumps(variables, sort_keys=True) if variables else ""
-    put_in = length_of(predicate) + len(given)
-    small = len(text) + len(given) <= _REMEMBERED_TEXT and len(text) * put_in <= _REMEMBERED_PRODUCT
+def written(variables: Mapping[str, Any] | None) -> str:
+    """Variables as one text, whatever the order of their names; empty without any."""
+    return json.dumps(variables, sort_keys=True) if variables else ""
+
+
+def proven(text: str, variables: str, predicate: Predicate, rules: Rules) -> Narrowing | Refusal | Unproven:
+    """What to send for a query with these variables, as they are `written`, or why nothing is sent."""
+    put_in = _length(predicate) + len(variables)
+    small = len(text) + len(variables) <= _REMEMBERED_TEXT and len(text) * put_in <= _REMEMBERED_PRODUCT
     work = _remembered if small else _narrowed
-    return work(text, given, predicate, rules.mode, rules.capabilities, rules.j1ql, rules.narrowed)
+    return work(text, variables, predicate, rules.mode, rules.capabilities, rules.j1ql, rules.narrowed)
 
 
 def _narrowed(  # noqa: PLR0913, PLR0917 - each one is part of what the result depends on
@@ -69,3 +71,4 @@ def _narrowed(  # noqa: PLR0913, PLR0917 - each one is part of what the result d
 
 
 _remembered = lru_cache(_REMEMBERED)(_narrowed)
+_length = lru_cache(_REMEMBERED)(length_of)

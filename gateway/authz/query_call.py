@@ -8,17 +8,13 @@ none can widen the answer.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from msgspec.structs import replace
-
 from gateway.authz.capabilities import Mode
-from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream, together
-from gateway.authz.proven import Unproven, proven
+from gateway.authz.outcome import Check, Deny, Forward, Grounds, NeedBody, Pass, Plan, Seal, Upstream, together
+from gateway.authz.proven import Unproven, proven, written
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
@@ -168,18 +164,19 @@ def _conditioned(
 ) -> Forward | Deny:
     if refusal := relationships_refused(verdict.predicate, rules.mode) or _argument_refused(body):
         return Deny(refusal, grounds)
-    variables = body.get("variables") or {}
-    narrowing = proven(body["query"], variables, verdict.predicate, rules)
+    query, variables = body["query"], written(body.get("variables"))
+    narrowing = proven(query, variables, verdict.predicate, rules)
     if isinstance(narrowing, Refusal):
         return Deny(narrowing, grounds)
     if isinstance(narrowing, Unproven):
-        return Deny(_NOT_PROVEN, replace(grounds, because=(*grounds.because, f"not proven: {narrowing.gap}")))
+        because = (*grounds.because, f"not proven: {narrowing.gap}")
+        return Deny(_NOT_PROVEN, Grounds(grounds.action, grounds.resource, because, grounds.also))
     check = Check(
         predicate=verdict.predicate,
         shape=narrowing.shape,
         hidden=narrowing.hidden,
         page=rules.page,
-        seal=_seal(principal, verdict, rules.mode, body["query"], variables),
+        seal=Seal(principal.key_id, verdict.predicate, rules.mode, query, variables),
         cursor=body.get("cursor"),
         request={"query": narrowing.text, **FORCED},
         columns=narrowing.columns,
@@ -210,13 +207,3 @@ def _argument_refused(body: dict[str, Any]) -> Refusal | None:
         if accepted is None or not accepted(value):
             return Refusal(Reason.UNSUPPORTED_ARGUMENT, f"`{name}` {why}, for a key whose policy has a condition")
     return None
-
-
-def _seal(principal: Principal, verdict: Narrowed, mode: Mode, query: str, variables: dict[str, Any]) -> bytes:
-    """What a cursor is bound to: any other key, policy, mode, query or variables make it unusable."""
-    predicate = [
-        [[[name, list(values)] for name, values in condition.equals] for condition in conditions]
-        for conditions in (verdict.predicate.allows, verdict.predicate.denies)
-    ]
-    bound = json.dumps([principal.key_id, predicate, mode, query, variables], sort_keys=True)
-    return hashlib.sha256(bound.encode()).digest()

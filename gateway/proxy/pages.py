@@ -11,14 +11,15 @@ that), and an upstream without end is an upstream that failed.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.authz.outcome import Check
-from gateway.authz.rows import Page, Withheld, checked
+from gateway.authz.rows import Page, Text, Withheld, checked
 from gateway.http1 import Reason, Refusal
 from gateway.metrics import Metrics
 from gateway.proxy.line import Whole
@@ -44,9 +45,12 @@ class PageOptions:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A page as the client gets it; `following` is where the next one begins, None after the last."""
+    """A page as the client gets it; `following` is where the next one begins, None after the last.
 
-    rows: tuple[bytes, ...]
+    `rows` are texts of one row or of several, with commas between them.
+    """
+
+    rows: tuple[Text, ...]
     following: Position | None
 
 
@@ -75,7 +79,7 @@ class Pages:
         filled = await self._fill(check, self._start(check), ask)
         cursor = None
         if filled.following is not None:
-            cursor = self._seals.seal(filled.following, check.seal)
+            cursor = self._seals.seal(filled.following, check.seal.digest())
             if cursor is None:
                 raise Stop(_FAILED, "its cursor is too long to be sealed")
         return _envelope(check.shape, filled.rows, cursor)
@@ -83,7 +87,7 @@ class Pages:
     def _start(self, check: Check) -> Position:
         if check.cursor is None:
             return Position()
-        position = self._seals.open(check.cursor, check.seal)
+        position = self._seals.open(check.cursor, check.seal.digest())
         if position is None:
             raise Stop(_FOREIGN_CURSOR)
         return position
@@ -91,17 +95,20 @@ class Pages:
     async def _fill(self, check: Check, start: Position, ask: Ask) -> Filled:
         """One page, from as many answers as it takes to know that it is full or the last."""
         deadline = self._clock() + self.options.seconds
-        rows: list[bytes] = []
+        rows: list[Text] = []
+        room = check.page
         at = start
         for _ in range(self.options.calls):
             page = await self._checked(check, at.cursor, ask)
-            fresh = page.rows[at.offset :]
-            room = check.page - len(rows)
-            rows.extend(fresh[:room])
-            if len(fresh) > room:
+            fresh = max(0, len(page.rows) - at.offset)
+            taken = min(fresh, room)
+            if taken:
+                rows.extend(page.rows.between(at.offset, at.offset + taken))
+            if fresh > room:
                 return Filled(tuple(rows), Position(at.cursor, at.offset + room))
             if page.cursor is None:
                 return Filled(tuple(rows), None)
+            room -= taken
             if page.cursor == at.cursor:
                 raise Stop(_FAILED, "its cursor leads to itself")
             at = Position(page.cursor)
@@ -111,7 +118,7 @@ class Pages:
 
     async def _checked(self, check: Check, cursor: str | None, ask: Ask) -> Page:
         """One answer of the upstream. A forbidden row is asked for once more: it may have changed in between."""
-        body = json.dumps(check.request | ({} if cursor is None else {"cursor": cursor})).encode()
+        body = msgspec.json.encode(check.request if cursor is None else check.request | {"cursor": cursor})
         outcome = _judged(await ask(body), check)
         if isinstance(outcome, Withheld) and outcome.violation:
             self._metrics.answer_withheld(again=False)
@@ -132,11 +139,15 @@ def _judged(whole: Whole, check: Check) -> Page | Withheld:
     return checked(whole.body, check)
 
 
-def _envelope(shape: str, rows: tuple[bytes, ...], cursor: str | None) -> bytes:
+_HEADS = {"list": b'{"type":"list","data":[', "table": b'{"type":"table","data":[', "tree": b'{"type":"tree","data":'}
+
+
+def _envelope(shape: str, rows: tuple[Text, ...], cursor: str | None) -> bytes:
     """Rows are the upstream's own bytes; no other member of its answer is passed on. A tree is one row, not a list.
 
     Without a next page `cursor` is left out: the platform's Python client takes `null` for the first page, for ever.
     """
-    end = b"" if cursor is None else b',"cursor":' + json.dumps(cursor).encode()
-    data = rows[0] if shape == "tree" else b"[" + b",".join(rows) + b"]"
-    return b'{"type":' + json.dumps(shape).encode() + b',"data":' + data + end + b"}"
+    parts = [part for row in rows for part in (b",", row)][1:]
+    bracket = b"" if shape == "tree" else b"]"
+    end = b"}" if cursor is None else b',"cursor":"' + cursor.encode() + b'"}'
+    return b"".join([_HEADS[shape], *parts, bracket, end])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.authz import Mode, Rules, plan
 from gateway.authz.outcome import Check, Deny, Facts, Forward, NeedBody, Pass, Upstream
@@ -114,9 +115,19 @@ def test_a_cursor_is_bound_to_key_policy_and_query(call, principal, statements):
         return decide(call("/j1ql", {"query": query, "cursor": "c"}), principal(*permissions)).answer.seal
 
     assert seal("FIND *", repos) == seal("FIND *", repos)
-    assert (
-        len({seal("FIND *", repos), seal("FIND *", users), seal("FIND  *", repos), seal("FIND *", repos, users)}) == 4
-    )
+    seals = {seal("FIND *", repos), seal("FIND *", users), seal("FIND  *", repos), seal("FIND *", repos, users)}
+    assert len({each.digest() for each in seals}) == 4
+
+
+def test_a_cursor_is_bound_to_each_value_and_to_no_order_of_variables(call, restricted):
+    def seal(**variables):
+        body = {"query": "FIND * WITH a = ${x} AND b = ${y}", "variables": variables}
+        return decide(call("/j1ql", body), restricted).answer.seal
+
+    assert seal(x="1", y="2").digest() == seal(y="2", x="1").digest()
+    own = seal(x="1", y="2")
+    others = [seal(x="2", y="1"), seal(x="1", y=2), *(replace(own, **{name: "z"}) for name in ("key", "mode", "query"))]
+    assert len({each.digest() for each in [own, *others]}) == 1 + len(others)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def through_the_gateway(result: Result | None, narrowing: Narrowing, predicate: 
         return ERROR
     body = orjson.dumps({"type": result.type, "data": result.data})
     page = checked(body, _check(narrowing, predicate, mode))
-    return Answer(narrowing.shape, page.rows) if isinstance(page, Page) else WITHHELD
+    return Answer(narrowing.shape, tuple(page.rows)) if isinstance(page, Page) else WITHHELD
 
 
 def _check(narrowing: Narrowing, predicate: Predicate, mode: Mode) -> Check:

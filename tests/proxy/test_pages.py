@@ -7,8 +7,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from gateway.authz.outcome import Check, HiddenObject
+from gateway.authz import Mode
+from gateway.authz.outcome import Check, HiddenObject, Seal
 from gateway.http1 import Reason
 from gateway.metrics import Metrics
 from gateway.policy import Condition, Predicate
@@ -28,7 +30,10 @@ def row(number: int, kind: str = "github_repo") -> dict:
     }
 
 
-def check(page: int = 3, cursor: str | None = None, seal: bytes = b"query", **more) -> Check:
+SEAL = Seal("key", REPOS, Mode.STRICT, "query", "")
+
+
+def check(page: int = 3, cursor: str | None = None, seal: Seal = SEAL, **more) -> Check:
     made = dict(predicate=REPOS, shape="list", hidden=(), page=page, seal=seal, cursor=cursor, request={"query": "q"})
     return Check(**(made | more))
 
@@ -113,7 +118,12 @@ async def test_all_cursors_are_of_one_length():
 async def test_a_cursor_is_good_for_its_own_query_only():
     upstream = Partitions([row(n) for n in range(9)])
     cursor = json.loads(await pages().answer(check(3), upstream))["cursor"]
-    for foreign in (check(3, cursor, b"another"), check(3, cursor[:-1]), check(3, "1"), check(3, "")):
+    for foreign in (
+        check(3, cursor, replace(SEAL, query="another")),
+        check(3, cursor[:-1]),
+        check(3, "1"),
+        check(3, ""),
+    ):
         asked_before = len(upstream.asked)
         stop = await stopped(upstream, foreign)
         assert stop.refusal.reason is Reason.MALFORMED_BODY
@@ -227,3 +237,42 @@ async def test_checked_rows_are_counted():
     metrics = Metrics()
     await pages(metrics).answer(check(), Partitions([row(1)], [row(2)]))
     assert metrics.registry.get_sample_value("gateway_rows_checked_total") == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        ("", ",", ""),
+        ("", ", ", ""),
+        ("", " ,", ""),
+        ("", ",\n", ""),
+        ("", "\r,", ""),
+        ("", ",\t ", ""),
+        (" ", ",", ""),
+        ("", ",", " "),
+        ("\n", ",", "\n"),
+    ],
+)
+async def test_what_stands_between_rows_does_not_tell_where_the_upstream_s_answers_end(before, between, after):
+    """Many rows, which are not cut apart if they stand close."""
+    rows = [
+        json.dumps(row(number) | {"properties": {"n": "{ } " * 9_000}}, separators=(",", ":")) for number in range(4)
+    ]
+    expected = f'{{"type":"list","data":[{",".join(rows)}]}}'.encode()
+    for ends in ([4], [2, 4], [1, 4], [1, 2, 3, 4]):
+        parts = [rows[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+        async def asked(body: bytes, parts=parts) -> Whole:
+            at = int(json.loads(body).get("cursor", "0"))
+            cursor = f',"cursor":"{at + 1}"' if at + 1 < len(parts) else ""
+            data = before + between.join(parts[at]) + after
+            return Whole(200, (), f'{{"type":"list","data":[{data}]{cursor}}}'.encode())
+
+        assert await pages().answer(check(9), asked) == expected
+
+
+async def test_rows_that_are_read_too_far_are_cut_off_and_come_first_in_the_next_page():
+    rows = [row(number) | {"properties": {"n": "x" * 30_000}} for number in range(5)]
+    upstream = Partitions(rows[:4], rows[4:])
+    assert await walk(upstream, 3) == [["0", "1", "2"], ["3", "4"]]
+    assert await walk(upstream, 4) == [["0", "1", "2", "3"], ["4"]]
