@@ -190,6 +190,17 @@ class Metrics:
             ("upstream",),
             multiprocess_mode="livemin",
         )
+        self._circuit = gauge(
+            "gateway_upstream_circuit",
+            "An upstream's address, by its place in the settings' list: 0 works, 1 is being tried, 2 fails.",
+            ("upstream", "address"),
+            multiprocess_mode="livemax",
+        )
+        self._retries = counter(
+            "gateway_upstream_retries",
+            "Requests sent once more, or that would have been but for the budget (`over_budget`).",
+            ("upstream", "outcome"),
+        )
         workers = gauge("gateway_workers", "Processes that serve.", multiprocess_mode="livesum")
         workers.set(1)
         build = gauge(
@@ -309,6 +320,14 @@ class Metrics:
     def upstream_checked(self, upstream: str, *, up: bool) -> None:
         """An upstream was connected to, or could not be."""
         self._upstream_up.labels(upstream).set(up)
+
+    def upstream_circuit(self, upstream: str, address: int, circuit: int) -> None:
+        """The circuit of an upstream's address is now this one, see `proxy.addresses.Circuit`."""
+        self._circuit.labels(upstream, str(address)).set(circuit)
+
+    def upstream_retried(self, upstream: str, outcome: Literal["sent", "over_budget"]) -> None:
+        """A request is sent once more, or is not because others were."""
+        self._retries.labels(upstream, outcome).inc()
 
     def decision_unlogged(self) -> None:
         """A record was dropped."""

@@ -90,6 +90,8 @@ def test_it_observes_the_stores():
         (lambda metrics: metrics.store_checked("sql", up=True), "gateway_store_up", 1),
         (lambda metrics: metrics.store_checked("sql", up=False), "gateway_store_up", 0),
         (lambda metrics: metrics.upstream_checked("j1ql", up=True), "gateway_upstream_up", 1),
+        (lambda metrics: metrics.upstream_circuit("acme/j1ql", 0, 2), "gateway_upstream_circuit", 2),
+        (lambda metrics: metrics.upstream_retried("j1ql", "sent"), "gateway_upstream_retries_total", 1),
         (lambda metrics: metrics.canary_ended("late"), "gateway_revocation_canaries_total", 1),
         (lambda metrics: metrics.revocation_acknowledged(0.02), "gateway_revocation_lag_seconds_count", 1),
         (lambda _: None, "gateway_build_info", 1),

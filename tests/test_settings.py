@@ -58,8 +58,8 @@ def test_a_whole_file_is_read(file):
     upstream = settings.organizations["acme"].upstream
     assert (settings.data.port, settings.admin.port, settings.ops.port) == (8080, 8081, 9090)
     assert {settings.data.host, settings.admin.host, settings.ops.host} == {"127.0.0.1"}
-    assert upstream.graphql == "https://platform.example"
-    assert upstream.persister == "http://127.0.0.1:7000/base"
+    assert upstream.graphql == ("https://platform.example",)
+    assert upstream.persister == ("http://127.0.0.1:7000/base",)
     assert upstream.credential.get_secret_value() == SECRET + "4"
 
 
@@ -123,7 +123,7 @@ def test_a_variable_wins_over_the_file_and_leaves_the_rest_of_its_section_alone(
     settings = load(file(WHOLE + '[data]\nhost = "::1"\nport = 1\n'))
     assert (settings.data.host, settings.data.port) == ("::1", 7070)
     assert settings.organizations["acme"].upstream.account == "other"
-    assert settings.organizations["acme"].upstream.j1ql == "http://127.0.0.1:7000"
+    assert settings.organizations["acme"].upstream.j1ql == ("http://127.0.0.1:7000",)
 
 
 def test_variables_that_orchestrators_set_for_a_service_of_our_name_are_ignored(file, monkeypatch):
@@ -276,3 +276,50 @@ def test_bad_keys_may_be_unlimited(file):
     assert load(file(WHOLE + '[limits]\nbad_keys = "none"')).limits.bad_keys is None
     (fault,) = faults(file(WHOLE + '[limits]\nbad_keys = "0/60"'))
     assert fault == "limits.bad_keys: is out of range: a rate is 1 to 1000000000 calls, not 0"
+
+
+# --- services at several addresses
+
+J1QL = 'j1ql = "http://127.0.0.1:7000"'
+ONE, TWO = "http://one.example/j1ql", "http://two.example/j1ql"
+
+
+def test_a_service_may_have_several_addresses(file, monkeypatch):
+    written = WHOLE.replace(J1QL, f'j1ql = ["{ONE}/", "{TWO}"]')
+    assert load(file(written)).organizations["acme"].upstream.j1ql == (ONE, TWO)
+    monkeypatch.setenv("GATEWAY_ORGANIZATIONS__ACME__UPSTREAM__J1QL", f"{TWO}, {ONE}")
+    assert load(file(WHOLE)).organizations["acme"].upstream.j1ql == (TWO, ONE)
+    monkeypatch.setenv("GATEWAY_ORGANIZATIONS__ACME__UPSTREAM__J1QL", f"{TWO}/a,b")
+    assert load(file(WHOLE)).organizations["acme"].upstream.j1ql == (f"{TWO}/a,b",)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("[]", ": must name an address"),
+        ('""', ": must name an address"),
+        ("7", ": must be a URL or a list of URLs"),
+        (f'["{ONE}", "{ONE}/"]', f": names `{ONE}` twice"),
+        ('["http://one.example", "http://ONE.example:80"]', ": names `http://ONE.example:80` twice"),
+        (
+            f'["{ONE}", "https://two.example/j1ql"]',
+            ": must be all http:// or all https://: calls would be safe by chance",
+        ),
+        (f'["{ONE}", "ftp://two.example"]', ".1: must be an http:// or https:// URL"),
+        (f'["{ONE}", 7]', ".1: Input should be a valid string"),
+        ('"http://x?y"', ": must have no user, query or fragment"),
+    ],
+)
+def test_addresses_that_are_no_service_are_a_fault_that_names_the_place(file, written, told):
+    assert faults(file(WHOLE.replace(J1QL, f"j1ql = {written}"))) == [f"organizations.acme.upstream.j1ql{told}"]
+
+
+def test_an_address_is_left_out_for_at_least_as_long_as_the_first_time(file):
+    (fault,) = faults(file(WHOLE + "[upstreams]\nout = 10\nlongest_out = 5"))
+    assert fault == "upstreams: `longest_out` must not be less than `out`"
+
+
+@pytest.mark.parametrize("wrong", ["retries = -1", "retries = 6", "retry_share = 1.5", "check = 0", "failures = 0"])
+def test_what_no_upstream_should_be_asked_is_a_fault(file, wrong):
+    (fault,) = faults(file(WHOLE + f"[upstreams]\n{wrong}"))
+    assert fault.startswith(f"upstreams.{wrong.split()[0]}: ")

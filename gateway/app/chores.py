@@ -1,5 +1,5 @@
 """What a gateway does beside its calls, now and then: writing last uses of keys down, counting keys that end soon,
-measuring how long a revocation takes, bringing the metrics up to date.
+measuring how long a revocation takes, bringing the metrics up to date, connecting to addresses of upstreams that fail.
 
 No call waits for any of it, and none fails because of it: what fails is told in the log and tried again.
 """
@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Protocol
 
+from gateway.app import options
 from gateway.app.canary import Canary
 from gateway.app.control import World
 from gateway.keys import DAY
 from gateway.metrics import Metrics
-from gateway.proxy import Deps, UseWriter
+from gateway.proxy import AddressChecks, Deps, UseWriter
 from gateway.proxy.shares import IDLE
 from gateway.settings import Settings
 from gateway.stores import Store, StoreUnavailable
@@ -48,8 +49,10 @@ async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> 
     writer = UseWriter(deps.uses, store.registry.note_uses, deps.metrics, world.now)
     count = partial(_count_expiring, store.registry, settings.keys.warn_days, deps.metrics, world)
     canary, each = Canary(store, deps.metrics, world), settings.store.canary_seconds
+    checks = options.checks(settings)
     try:
         async with _beside() as every:
+            every(checks.seconds, AddressChecks(deps.services(), checks).round)
             every(settings.keys.last_used_seconds, writer.round)
             every(COUNTING_SECONDS, count, first=0)
             every(each, canary.round, first=canary.phase(each))

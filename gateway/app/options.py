@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.authz import Capabilities, GraphQLLimits, Rules, State
 from gateway.control.logins import LoginOptions
 from gateway.control.tokens import TokenOptions
@@ -10,8 +12,12 @@ from gateway.j1ql import Limits
 from gateway.keys import CallLimits, Lifetimes, Project, Switches, quota_of, rate_of
 from gateway.policy import PolicyOptions
 from gateway.proxy import (
+    Addresses,
+    AddressOptions,
     BadKeyOptions,
     Binding,
+    CheckOptions,
+    Circuit,
     DecisionOptions,
     IdentityOptions,
     LimitOptions,
@@ -19,6 +25,9 @@ from gateway.proxy import (
     OpsOptions,
     PageOptions,
     ProxyOptions,
+    RetryBudget,
+    RetryOptions,
+    Service,
     UpstreamOptions,
 )
 from gateway.settings import Settings
@@ -116,7 +125,12 @@ def rules(settings: Settings) -> Rules:
 def proxy(settings: Settings) -> ProxyOptions:
     limits = settings.limits
     front = FrontLimits(target=limits.target, headers=limits.headers, header_bytes=limits.header_bytes)
-    return ProxyOptions(front=front, upload_bytes=limits.upload, buffered_bytes=limits.buffered)
+    return ProxyOptions(
+        front=front,
+        upload_bytes=limits.upload,
+        buffered_bytes=limits.buffered,
+        upstream_seconds=settings.timeouts.upstream_total,
+    )
 
 
 def limiter(settings: Settings) -> LimitOptions:
@@ -146,6 +160,25 @@ def upstreams(settings: Settings) -> UpstreamOptions:
         keepalive_seconds=timeouts.upstream_keepalive,
         head_bytes=limits.upstream_head,
     )
+
+
+def addresses(settings: Settings) -> AddressOptions:
+    chosen = settings.upstreams
+    return AddressOptions(failures=chosen.failures, out_seconds=chosen.out, longest_out_seconds=chosen.longest_out)
+
+
+def retries(settings: Settings) -> RetryOptions:
+    chosen = settings.upstreams
+    return RetryOptions(
+        most=chosen.retries,
+        share=chosen.retry_share,
+        per_second=chosen.retries_per_second,
+        saved=chosen.retries_saved,
+    )
+
+
+def checks(settings: Settings) -> CheckOptions:
+    return CheckOptions(seconds=settings.upstreams.check, check_all=settings.upstreams.check_all)
 
 
 def listener(settings: Settings) -> ListenerOptions:
@@ -193,15 +226,48 @@ def decisions(settings: Settings) -> DecisionOptions:
     return DecisionOptions(path=chosen.file, bodies=chosen.bodies, body_bytes=chosen.body_bytes, room=chosen.room)
 
 
-def bindings(settings: Settings) -> dict[str, Binding]:
-    """By organization."""
+Told = Callable[[str, int, Circuit], None]
+"""Hears of the circuit of an upstream's address; the upstream's name is that of its organization and its own."""
+
+
+def bindings(settings: Settings, told: Told = lambda *_: None) -> dict[str, Binding]:
+    """By organization. Organizations with the same addresses share what is known of them, and the budget for retries:
+    both are about the addresses, whoever calls there."""
+    services = {urls: _service(settings, urls, names, told) for urls, names in _named(settings).items()}
     return {
         organization: Binding(
-            j1ql=chosen.upstream.j1ql,
-            graphql=chosen.upstream.graphql,
-            persister=chosen.upstream.persister,
+            j1ql=services[chosen.upstream.j1ql],
+            graphql=services[chosen.upstream.graphql],
+            persister=services[chosen.upstream.persister],
             account=chosen.upstream.account,
             credential=chosen.upstream.credential.get_secret_value(),
         )
         for organization, chosen in settings.organizations.items()
     }
+
+
+def upstream_urls(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The addresses of every upstream, by its name: `acme/j1ql`."""
+    return {
+        f"{organization}/{name}": getattr(chosen.upstream, name)
+        for organization, chosen in settings.organizations.items()
+        for name in ("j1ql", "graphql", "persister")
+    }
+
+
+def _named(settings: Settings) -> dict[tuple[str, ...], list[str]]:
+    named: dict[tuple[str, ...], list[str]] = {}
+    for name, urls in upstream_urls(settings).items():
+        named.setdefault(urls, []).append(name)
+    return named
+
+
+def _service(settings: Settings, urls: tuple[str, ...], names: list[str], told: Told) -> Service:
+    def tell(place: int, circuit: Circuit) -> None:
+        for name in names:
+            told(name, place, circuit)
+
+    for place in range(len(urls)):
+        tell(place, Circuit.CLOSED)
+    chosen = retries(settings)
+    return Service(Addresses(urls, addresses(settings), told=tell), RetryBudget(chosen), chosen)

@@ -39,8 +39,8 @@ from gateway.proxy import (
     Seals,
     Unlimited,
     Upstreams,
+    any_reachable,
     listening,
-    reachable,
 )
 from gateway.settings import AdminListener, DataListener, OpsListener, Settings
 from gateway.stores import Store
@@ -83,7 +83,7 @@ async def serving(
                 Face.TENANT: Contember(control.desk, DocumentLimits(tokens=settings.limits.control_tokens)),
                 Face.ACCOUNT: Rapid7(control.desk),
             },
-            bindings=options.bindings(settings),
+            bindings=options.bindings(settings, metrics.upstream_circuit),
             sender=sender,
             identities=Identities(options.identities(settings)),
             pages=_pages(settings, metrics, world),
@@ -141,11 +141,7 @@ def _health(settings: Settings, store: Store, metrics: Metrics) -> Health:
             metrics.store_checked("redis", up=found["redis"] == "ok")
         return None if found["sql"] == "ok" else found["sql"]
 
-    upstreams = {
-        f"{organization}/{name}": partial(reachable, url)
-        for organization, binding in options.bindings(settings).items()
-        for name, url in (("j1ql", binding.j1ql), ("graphql", binding.graphql), ("persister", binding.persister))
-    }
+    upstreams = {name: partial(any_reachable, urls) for name, urls in options.upstream_urls(settings).items()}
     return Health({"sql": sql}, upstreams, metrics, options.ops(settings))
 
 

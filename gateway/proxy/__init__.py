@@ -1,6 +1,8 @@
 """The data plane: handler, upstream connections, streaming; and the ops listener."""
 
+from gateway.proxy.addresses import Addresses, AddressOptions, Circuit
 from gateway.proxy.bad_keys import BadKeyOptions, BadKeys
+from gateway.proxy.checking import AddressChecks, CheckOptions, any_reachable
 from gateway.proxy.context import Deps, Executed, ProxyOptions
 from gateway.proxy.decisions import DecisionLog, DecisionOptions
 from gateway.proxy.handler import Handler
@@ -11,16 +13,23 @@ from gateway.proxy.line import Binding
 from gateway.proxy.listener_options import ListenerOptions
 from gateway.proxy.ops import Health, Ops, OpsOptions
 from gateway.proxy.pages import PageOptions, Pages
+from gateway.proxy.retrying import RetryBudget, RetryOptions
 from gateway.proxy.seals import Seals
 from gateway.proxy.server import Listener, listening
+from gateway.proxy.service import Service
 from gateway.proxy.upstream import Upstreams, reachable
 from gateway.proxy.upstream_options import UpstreamOptions
 from gateway.proxy.uses import Uses, UseWriter
 
 __all__ = [
+    "AddressChecks",
+    "AddressOptions",
+    "Addresses",
     "BadKeyOptions",
     "BadKeys",
     "Binding",
+    "CheckOptions",
+    "Circuit",
     "DecisionLog",
     "DecisionOptions",
     "Deps",
@@ -39,12 +48,16 @@ __all__ = [
     "PageOptions",
     "Pages",
     "ProxyOptions",
+    "RetryBudget",
+    "RetryOptions",
     "Seals",
+    "Service",
     "Unlimited",
     "UpstreamOptions",
     "Upstreams",
     "UseWriter",
     "Uses",
+    "any_reachable",
     "listening",
     "reachable",
 ]

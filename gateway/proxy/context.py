@@ -20,6 +20,7 @@ from gateway.proxy.jobs import Jobs
 from gateway.proxy.limiting import Limiter
 from gateway.proxy.line import Binding, Line
 from gateway.proxy.pages import Pages
+from gateway.proxy.service import Service
 from gateway.proxy.trace import Trace
 from gateway.proxy.uses import Uses
 from gateway.proxy.wire import Incoming, Sender, Stop
@@ -71,6 +72,9 @@ class ProxyOptions:
     """A body that is passed on unread; the integration SDK cuts its batches at 5 MB."""
     buffered_bytes: int = 256 * 1024 * 1024
     """Bodies held whole, of all calls together."""
+    upstream_seconds: float | None = None
+    """For a request to an upstream and all of its answer. None for as long as they move: bodies of any size are passed
+    on as they come, and an end that is the same for all of them would cut the large ones off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,11 @@ class Deps:
     limiter: Limiter = field(default_factory=Limiter)
     bad_keys: BadKeys = field(default_factory=BadKeys)
 
+    def services(self) -> tuple[Service, ...]:
+        """Every upstream once, however many organizations are bound to it."""
+        bound = self.bindings.values()
+        return tuple({service for each in bound for service in (each.j1ql, each.graphql, each.persister)})
+
 
 _UNBOUND = Refusal(Reason.UPSTREAM_UNREACHABLE, "no service is bound to this key's account")
 
@@ -120,7 +129,8 @@ class Context:
         if binding is None:
             raise Stop(_UNBOUND)
         identity = deps.identities.token(principal, deps.now())
-        return Line(binding, deps.sender, deps.metrics, self.trace, self.hold, identity)
+        total = self.options.upstream_seconds
+        return Line(binding, deps.sender, deps.metrics, self.trace, self.hold, identity, total)
 
     async def charge(self, principal: Principal, charges: Charges) -> None:
         """Charges the call, the first time. Raises Stop when a limit does not allow it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from gateway.http1 import Headers, Reason, Refusal
 from gateway.metrics import Metrics
 from gateway.proxy.body import Hold, whole
 from gateway.proxy.headers import to_upstream
+from gateway.proxy.retrying import Ending, answered_with, ended_by
+from gateway.proxy.service import Attempt, Service
+from gateway.proxy.total_time import AnswerWithin, within
 from gateway.proxy.trace import Trace
 from gateway.proxy.wire import Answer, Outgoing, Sender, Source
 
@@ -21,26 +25,24 @@ from gateway.proxy.wire import Answer, Outgoing, Sender, Source
 class Binding:
     """Where the calls of one organization's keys go.
 
-    A plan's path is appended to these URLs as it is, so that of `graphql` is the whole address. `account` is the
-    organization's name at the platform, `credential` the gateway's own key there.
+    A plan's path is appended to these services' URLs as it is, so that of `graphql` is the whole address. `account` is
+    the organization's name at the platform, `credential` the gateway's own key there.
     """
 
-    j1ql: str
-    graphql: str
-    persister: str
+    j1ql: Service
+    graphql: Service
+    persister: Service
     account: str
     credential: str = field(repr=False)
 
-    def url(self, upstream: Upstream, path: str, query: str) -> str:
-        """The address of a request; nothing is joined or decoded, so that what was decided is what is asked."""
+    def service(self, upstream: Upstream) -> Service:
         match upstream:
             case Upstream.J1QL:
-                base = self.j1ql
+                return self.j1ql
             case Upstream.GRAPHQL:
-                base = self.graphql
+                return self.graphql
             case Upstream.PERSISTER:
-                base = self.persister
-        return f"{base}{path}?{query}" if query else base + path
+                return self.persister
 
 
 class Request(NamedTuple):
@@ -84,6 +86,8 @@ class Line:
     trace: Trace
     hold: Hold
     identity: bytes
+    total_seconds: float | None = None
+    """For a request and its answer to the end, all tries together."""
 
     async def open(self, request: Request, client: Headers) -> Answer:
         """Passes on a request with what is left of the client's headers; the answer is the caller's to close.
@@ -95,7 +99,7 @@ class Line:
             kept = (*[header for header in kept if header[0] not in _OF_A_BODY], *_JSON)
         since = time.monotonic()
         try:
-            return await self.sender.send(self._outgoing(request, kept))
+            return await self._answered(request, kept)
         finally:
             self._waited(request.upstream, since)
 
@@ -104,14 +108,38 @@ class Line:
 
         Raises Stop: as `wire.Sender.send` does, and for an answer of more than `limit` bytes.
         """
-        outgoing = self._outgoing(request, (*_OWN, *self._ours()))
         since = time.monotonic()
         try:
-            with closing(await self.sender.send(outgoing)) as answer:
+            with closing(await self._answered(request, (*_OWN, *self._ours()))) as answer:
                 body = await whole(answer, limit, self.hold, over=_TOO_LARGE)
                 return Whole(answer.status, answer.headers, body)
         finally:
             self._waited(request.upstream, since)
+
+    async def _answered(self, request: Request, headers: Headers) -> Answer:
+        """Sends a request to one of its addresses, and perhaps once more; see `retrying`."""
+        deadline = None if self.total_seconds is None else asyncio.get_running_loop().time() + self.total_seconds
+        attempt = Attempt(self.binding.service(request.upstream), request, time.monotonic())
+        while True:
+            try:
+                answer = await self._sent(_outgoing(attempt.address.url, request, headers), deadline)
+            except BaseException as fault:
+                if not self._again(attempt, ended_by(fault), request.upstream):
+                    raise
+            else:
+                if not self._again(attempt, answered_with(answer.status), request.upstream):
+                    return answer
+                answer.close()
+
+    async def _sent(self, outgoing: Outgoing, deadline: float | None) -> Answer:
+        sending = self.sender.send(outgoing)
+        return await sending if deadline is None else AnswerWithin(await within(deadline, sending), deadline)
+
+    def _again(self, attempt: Attempt, ending: Ending, upstream: Upstream) -> bool:
+        again = attempt.again(ending, time.monotonic())
+        if again or attempt.unpaid:
+            self.metrics.upstream_retried(upstream.value, "sent" if again else "over_budget")
+        return again
 
     def _ours(self) -> Headers:
         return (
@@ -121,11 +149,13 @@ class Line:
             (b"x-request-id", self.trace.call_id.encode()),
         )
 
-    def _outgoing(self, request: Request, headers: Headers) -> Outgoing:
-        url = self.binding.url(request.upstream, request.path, request.query)
-        return Outgoing(request.method, url, headers, request.body, request.length)
-
     def _waited(self, upstream: Upstream, since: float) -> None:
         seconds = time.monotonic() - since
         self.trace.upstream_seconds += seconds
         self.metrics.upstream_answered(upstream.value, seconds)
+
+
+def _outgoing(base: str, request: Request, headers: Headers) -> Outgoing:
+    """Nothing of the address is joined or decoded, so that what was decided is what is asked."""
+    url = f"{base}{request.path}?{request.query}" if request.query else base + request.path
+    return Outgoing(request.method, url, headers, request.body, request.length)

@@ -2,7 +2,7 @@
 
 A connection carries one request at a time, and another one only if the answer was read to its end, the upstream keeps
 it open, and nothing has come since: what nobody asked for breaks it. Nothing is sent twice here; where a connection
-breaks before any of an answer has come, Unanswered tells whether the request may be sent again. No cookies, no
+breaks before any of an answer has come, Unanswered tells `retrying` whether the request was sent. No cookies, no
 redirects, no proxies from the environment, nothing unpacked; an answer whose end cannot be told from a broken
 connection is none.
 """
@@ -200,11 +200,12 @@ def _origin(base: str) -> tuple[Origin, bytes]:
 
 
 async def reachable(base_url: str, *, seconds: float = 2.0) -> str | None:
-    """Why an upstream cannot be connected to, or None. No request is sent, so it never shows up among the calls."""
+    """Why an upstream cannot be connected to, by TLS where the calls use it, or None. No request is sent, so it never
+    shows up among the calls."""
     origin, _ = _origin(_parted(base_url)[0])
     try:
         async with asyncio.timeout(seconds):
-            _, writer = await asyncio.open_connection(origin.host, origin.port)
+            _, writer = await asyncio.open_connection(origin.host, origin.port, ssl=origin.tls or None)
         writer.close()
     except (OSError, TimeoutError) as fault:
         return f"cannot be connected to: {type(fault).__name__}"

@@ -109,7 +109,7 @@ class Sender(Protocol):
     async def send(self, request: Outgoing) -> Answer:
         """The answer to a request, to be closed by whoever gets it.
 
-        Raises Stop: the upstream cannot be reached, does not answer in time, or gives no usable answer. What reading
-        the body raises comes through.
+        Raises Stop: the upstream does not answer in time, or gives no usable answer; Unanswered where it cannot be
+        reached or hangs up: others decide what is sent once more. What reading the body raises comes through.
         """
         ...

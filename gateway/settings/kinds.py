@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -56,6 +57,33 @@ def _base_url(value: str) -> str:
     if parts.port == 0:  # reading it also refuses what is no port
         raise ValueError("has no port that can be connected to")
     return value.rstrip("/")
+
+
+def _same_place(url: str) -> tuple[str | None, int | None, str]:
+    """What makes two URLs one address; the schemes of a list are the same."""
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), parts.path
+
+
+def _addresses(value: object) -> object:
+    """One URL, or several; in a variable with commas between them."""
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("must be a URL or a list of URLs")  # noqa: TRY004 (a fault of the settings is a ValueError)
+    if not value:
+        raise ValueError("must name an address")
+    if not isinstance(value, str):
+        return value
+    several = re.split(r",\s*(?=https?://)", value)
+    return several if len(several) > 1 else (_base_url(value),)  # the fault of the only one has no number
+
+
+def _one_service(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if len({urlsplit(url).scheme for url in urls}) > 1:
+        raise ValueError("must be all http:// or all https://: calls would be safe by chance")
+    places = [_same_place(url) for url in urls]
+    if twice := [url for place, url in enumerate(urls) if places[place] in places[:place]]:
+        raise ValueError(f"names `{twice[0]}` twice")
+    return urls
 
 
 def _words(value: object) -> object:
@@ -128,6 +156,7 @@ Proxies = Annotated[
     tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...], BeforeValidator(_words)
 ]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
+BaseURLs = Annotated[tuple[BaseURL, ...], BeforeValidator(_addresses), AfterValidator(_one_service)]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 RateText = Annotated[str | None, AfterValidator(_rate)]
@@ -135,6 +164,7 @@ QuotaText = Annotated[str | None, AfterValidator(_quota)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):

@@ -13,7 +13,6 @@ from gateway.authz import Mode
 from gateway.http1 import LOOPBACK
 from gateway.keys import Predefined, check_role
 from gateway.settings.kinds import (
-    BaseURL,
     Capabilities,
     Count,
     DatabaseURL,
@@ -25,10 +24,10 @@ from gateway.settings.kinds import (
     RateText,
     RedisURL,
     Seconds,
-    Secret,
     Section,
     SigningSecret,
 )
+from gateway.settings.upstreams import Organization, Upstreams
 
 PREFIX = "GATEWAY_"
 
@@ -294,6 +293,8 @@ class Timeouts(Section):
     """Between two pieces of an upstream's answer."""
     upstream_send: Seconds = 30.0
     """Until an upstream takes the next piece of a body."""
+    upstream_total: Seconds | None = None
+    """For a request to an upstream, all tries and all of its answer; none, because large answers may take long."""
     upstream_keepalive: Seconds = 15.0
     """That an idle connection to an upstream is kept."""
     page: Seconds = 20.0
@@ -330,28 +331,6 @@ class DecisionLog(Section):
     """How much of it."""
     room: Count = 10_000
     """Records that may wait for the disk, about 500 bytes each; more are lost, and counted."""
-
-
-class Upstream(Section):
-    """One organization's platform: three addresses, and what the gateway calls them with."""
-
-    j1ql: BaseURL
-    """Address of the query service, all of it: `https://…/j1ql`."""
-    graphql: BaseURL
-    """Address of the GraphQL service, all of it: `https://…/graphql`."""
-    persister: BaseURL
-    """Address of the persister, without the `/persister/…` that follows it."""
-    account: str = Field(min_length=1)
-    """The account as the platform knows it, for the `JupiterOne-Account` header."""
-    credential: Secret
-    """The gateway's own credential at the platform; no client ever sees it."""
-
-
-class Organization(Section):
-    """What is bound to one organization; its id is that of `gateway init`."""
-
-    upstream: Upstream
-    """Where the calls of its keys go."""
 
 
 class Variable(Section):
@@ -406,6 +385,7 @@ class Settings(BaseSettings):
     graph: Graph = Graph()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
+    upstreams: Upstreams = Upstreams()
     identity: Identity = Identity()
     decision_log: DecisionLog = DecisionLog()
     organizations: dict[OrganizationId, Organization] = {}

@@ -13,7 +13,10 @@ from gateway.authz import CAPABILITIES, Mode, Rules
 from gateway.control import LoginOptions, TokenOptions
 from gateway.keys import CallLimits, Quota, Rate
 from gateway.proxy import (
+    AddressOptions,
     BadKeyOptions,
+    CheckOptions,
+    Circuit,
     DecisionOptions,
     IdentityOptions,
     LimitOptions,
@@ -21,6 +24,7 @@ from gateway.proxy import (
     OpsOptions,
     PageOptions,
     ProxyOptions,
+    RetryOptions,
     UpstreamOptions,
 )
 from gateway.settings import Settings, validated
@@ -39,6 +43,9 @@ PARTS = {
     options.bad_keys: BadKeyOptions(),
     options.ops: OpsOptions(),
     options.upstreams: UpstreamOptions(),
+    options.addresses: AddressOptions(),
+    options.retries: RetryOptions(),
+    options.checks: CheckOptions(),
     options.identities: IdentityOptions(SECRETS["identity"]),
     options.decisions: DecisionOptions(),
 }
@@ -48,7 +55,7 @@ NOT_SETTINGS = {
     "TokenOptions.projects",  # no knob: sections of their own, see below
     "IdentityOptions.secret",  # has no default to be compared with
 }
-SECTIONS = ("data", "store", "keys", "graph", "limits", "timeouts", "identity", "decision_log")
+SECTIONS = ("data", "store", "keys", "graph", "limits", "timeouts", "upstreams", "identity", "decision_log")
 VALUES = {"rate": "1/1", "quota": "1/day", "concurrent": 1}
 READ_ELSEWHERE = {
     "data.host",
@@ -68,7 +75,7 @@ def test_the_defaults_of_the_settings_are_those_of_the_part(part):
 
 
 LIMITS = {f"{scope}_{name}": value for scope in ("key", "organization") for name, value in VALUES.items()}
-LIMITS["bad_keys"] = "1/1"
+LIMITS |= {"bad_keys": "1/1", "upstream_total": 1, "retry_share": 0.5}
 
 
 def other(name: str, value: object) -> object:
@@ -125,12 +132,37 @@ def test_each_setting_reaches_one_option_and_each_option_has_a_setting():
     assert unset == NOT_SETTINGS
 
 
+UPSTREAM = {"j1ql": ["http://a/j1ql", "http://d/j1ql"], "graphql": "http://b/", "persister": "http://c", "account": "x"}
+
+
+def bound(**upstreams):
+    organizations = {name: {"upstream": each | {"credential": "ours"}} for name, each in upstreams.items()}
+    return validated({"secrets": SECRETS, "organizations": organizations})
+
+
+def urls(service):
+    return [address.url for address in service.addresses.all]
+
+
 def test_an_organization_is_bound_to_its_upstreams():
-    upstream = {"j1ql": "http://a/j1ql", "graphql": "http://b/", "persister": "http://c", "account": "x"}
-    settings = validated(
-        {"secrets": SECRETS, "organizations": {"acme": {"upstream": upstream | {"credential": "ours"}}}}
-    )
-    binding = options.bindings(settings)["acme"]
-    assert (binding.j1ql, binding.graphql, binding.persister) == ("http://a/j1ql", "http://b", "http://c")
+    binding = options.bindings(bound(acme=UPSTREAM))["acme"]
+    assert urls(binding.j1ql) == ["http://a/j1ql", "http://d/j1ql"]
+    assert (urls(binding.graphql), urls(binding.persister)) == (["http://b"], ["http://c"])
     assert (binding.account, binding.credential) == ("x", "ours")
     assert "ours" not in repr(binding)
+
+
+def test_organizations_with_the_same_addresses_share_what_is_known_of_them():
+    settings = bound(acme=UPSTREAM, globex=UPSTREAM | {"graphql": "http://other"})
+    told = []
+    bindings = options.bindings(settings, lambda *heard: told.append(heard))
+    assert bindings["acme"].j1ql is bindings["globex"].j1ql
+    assert bindings["acme"].graphql is not bindings["globex"].graphql
+    assert len(told) == 2 * (2 + 1 + 1)
+    assert {circuit for _, _, circuit in told} == {Circuit.CLOSED}
+
+    told.clear()
+    addresses = bindings["acme"].j1ql.addresses
+    for now in range(5):
+        addresses.checked(addresses.all[1], now, now, up=False)
+    assert told == [("acme/j1ql", 1, Circuit.OPEN), ("globex/j1ql", 1, Circuit.OPEN)]

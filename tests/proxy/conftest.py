@@ -35,6 +35,7 @@ from gateway.proxy import (
     Pages,
     ProxyOptions,
     Seals,
+    Service,
     UpstreamOptions,
     Upstreams,
     listening,
@@ -401,7 +402,8 @@ async def running(setup: Setup, upstream: Upstream, path: Any) -> AsyncIterator[
         options = DecisionOptions(path=path / "decisions.jsonl", **setup.decisions)
         log = stack.enter_context(DecisionLog(options, dropped=metrics.decision_unlogged))
         urls = dict(j1ql=upstream.url + "/j1ql", graphql=upstream.url + "/graphql", persister=upstream.url)
-        bindings = {"acme": Binding(**urls, account="acme-at-platform", credential=CREDENTIAL)}
+        services = {name: Service.at(url) for name, url in urls.items()}
+        bindings = {"acme": Binding(**services, account="acme-at-platform", credential=CREDENTIAL)}
         deps = Deps(
             plan=plan,
             rules=Rules(),

@@ -11,6 +11,8 @@ from dataclasses import replace
 import jwt
 import pytest
 
+from gateway.proxy import Service
+
 JOB = "/persister/synchronization/jobs/j1"
 ENTITIES = f"{JOB}/entities"
 GRAPHQL_DASHBOARD = {"query": '{ getDashboard(dashboardId: "7") { id } }'}
@@ -180,7 +182,7 @@ async def test_an_answer_that_cannot_be_believed_is_a_502(gateway, upstream, raw
 async def test_an_upstream_that_is_away_is_a_502(gateway):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    gateway.bindings["acme"] = replace(gateway.bindings["acme"], j1ql=f"http://127.0.0.1:{port}/j1ql")
+    gateway.bindings["acme"] = replace(gateway.bindings["acme"], j1ql=Service.at(f"http://127.0.0.1:{port}/j1ql"))
     answer = await gateway.ask()
     assert answer.status == 502
     assert answer.json["error"]["reason"] == "upstream_unreachable"
