@@ -1,4 +1,4 @@
-"""A strict reading of answers, as a client would have them, that shares no code with the gateway (RFC 9112, section 6.3)."""
+"""A strict reading of answers, as a client has them (RFC 9112, section 6.3); it shares no code with the gateway."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Self
 
 import uvloop
@@ -174,7 +175,7 @@ class Room:
     async def _half_close(self, client: Client, calls: int) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(0.2):
-                while sum(seen.whole for seen in self.recorder.seen) < calls and not client.ended.is_set():
+                while sum(seen.whole for seen in self.recorder.seen) < calls and not client.ended.is_set():  # noqa: ASYNC110
                     await asyncio.sleep(0)
         if not client.ended.is_set():
             client.transport.write_eof()
@@ -197,7 +198,7 @@ _BYTEWISE = 1000
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     """The parts of data between places."""
     edges = [0, *sorted(set(places) - {0, len(data)}), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def segmentations(data: bytes, seed: str, *, every: bool) -> Iterator[list[bytes]]:
