@@ -8,13 +8,14 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 ARGS ?=
 
-.PHONY: help demo test check bench prove fuzz mutate install fmt lock redis postgres proxies
+.PHONY: help demo test check bench load prove fuzz mutate install fmt lock redis postgres proxies
 
 help:
 	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
 	@echo "make test     install what the tests need, and run all of them   (ARGS='tests/policy -x')"
 	@echo "make check    lint, format, types, layers"
 	@echo "make bench    requests per second and CPU, side by side with other proxies; what narrowing, 10^6 keys, and junk cost"
+	@echo "make load     users of all kinds: more and more of them, then some for long, memory watched   (ARGS='--only soak')"
 	@echo "make prove    the laws again, with 10^7 cases, or GATEWAY_PROOF_SECONDS=600 make prove; revocation with 10^5 calls"
 	@echo "make fuzz     inputs that a fuzzer makes up, for GATEWAY_FUZZ_SECONDS=60 a target   (ARGS='scanner')"
 	@echo "make mutate   how many small errors the tests would not notice   (ARGS='authz.rows decide')"
@@ -42,6 +43,11 @@ bench: $(VENV)/.bench proxies
 	$(BIN)/python loadtests/junk.py
 	$(BIN)/python loadtests/distinct_keys.py
 	$(BIN)/python loadtests/unit_costs.py
+	$(BIN)/python loadtests/running_costs.py --json loadtests/running_costs.json
+	$(BIN)/python loadtests/scaling_page.py
+
+load: $(VENV)/.bench
+	$(BIN)/python loadtests/load.py $(ARGS)
 
 prove: export GATEWAY_PROOF_CASES ?= 10000000
 prove: export GATEWAY_REVOCATION_CALLS ?= 100000

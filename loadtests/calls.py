@@ -15,7 +15,10 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-JOB = "/persister/synchronization/jobs/3f1c2f0e-7d5b-4f0e-9c84-2a3a2f6f5a10"
+JOBS = "/persister/synchronization/jobs"
+JOB = f"{JOBS}/3f1c2f0e-7d5b-4f0e-9c84-2a3a2f6f5a10"
+INSTANCE = "5465397d-8491-4a12-806a-04792839abe3"
+"""The integration whose job it is: the sandbox has the same one."""
 REQUEST_BYTES = 500
 LARGE = 1_000_000
 ROW_BYTES = 500
@@ -136,7 +139,8 @@ def listed(rows: int) -> bytes:
     return b'{"type":"list","data":[' + b",".join(row(number) for number in range(rows)) + b"]}"
 
 
-_JOB_ANSWER = json.dumps({"job": {"id": JOB.rpartition("/")[2], "status": "AWAITING_UPLOADS"}}).encode()
+_JOB = {"id": JOB.rpartition("/")[2], "integrationInstanceId": INSTANCE, "status": "AWAITING_UPLOADS"}
+_JOB_ANSWER = json.dumps({"job": _JOB}).encode()
 _FEW_ROWS, _MANY_ROWS = listed(SMALL_ROWS), listed(ROWS)
 
 
@@ -150,6 +154,7 @@ def answer(method: str, path: str, body: bytes) -> bytes:
 
 
 _ANSWERS = {
+    **dict.fromkeys((JOBS, f"{JOB}/finalize", f"{JOB}/abort"), _JOB_ANSWER),
     f"{JOB}/entities": padded('{"job": {"note": "', '"}}', 4096),
     f"{JOB}/upload": b'{"job":{}}',
     f"{JOB}/events": padded('{"job": {"note": "', '"}}', LARGE),
