@@ -6,7 +6,7 @@ Header names are lower-case bytes, values bytes as they stood on the wire; path 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
@@ -14,8 +14,7 @@ Headers = tuple[Header, ...]
 _JSON = b"application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call that passed the front check; `body` is None until it was read whole."""
 
     id: str
@@ -42,8 +41,7 @@ def says_json(call: Call) -> bool:
     return kind == _JSON or kind.endswith(b"+json")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A whole answer of our own."""
 
     status: int

@@ -62,6 +62,10 @@ class Reader:
         if length == CHUNKED:
             self._chunks = ChunkedBody()
 
+    def rest(self) -> bytes | None:
+        """The rest of a body of known length, if all of it has come."""
+        return self.body() if 0 < self._left <= len(self._buffer) else None
+
     def body(self) -> bytes | None:
         """The next piece of the body. Raises Malformed, also for one that breaks off."""
         if not self._left:

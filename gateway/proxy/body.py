@@ -7,6 +7,7 @@ process that is out of memory.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.http1 import Call, Reason, Refusal, body_length, has_body
 from gateway.proxy.wire import Incoming, Source, Stop
@@ -103,7 +104,7 @@ def _not_plain_json(call: Call) -> Refusal | None:
         message = "this body must be looked into, so it cannot be compressed: send it without Content-Encoding"
         return Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, message)
     kind = call.header(b"content-type")
-    if kind is None or not _JSON.fullmatch(kind):
+    if kind is None or not (kind == b"application/json" or _JSON.fullmatch(kind)):
         return Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, "the body must be JSON: send `Content-Type: application/json`")
     return None
 
@@ -114,5 +115,6 @@ def _refuse_long(call: Call, limit: int) -> None:
         raise Stop(_too_large(limit))
 
 
+@lru_cache(maxsize=32)
 def _too_large(limit: int) -> Refusal:
     return Refusal(Reason.TOO_LARGE, f"the body is longer than {limit} bytes")

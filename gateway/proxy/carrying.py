@@ -127,10 +127,14 @@ async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> N
     with closing(await line.open(_request(context, call, forward), call.headers)) as answer:
         _refuse_unfit(answer.status)
         ours: Headers = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()), *context.trace.charge.headers())
-        if (length := length_of(answer.headers)) is not None:
-            ours = (*ours, (b"content-length", str(length).encode()))
+        headers = to_client(answer.headers, ours)
         context.answering(answer.status)
-        await incoming.begin(answer.status, to_client(answer.headers, ours))
+        if (body := answer.at_once()) is not None:
+            await incoming.answer(Reply(answer.status, body, headers))
+            return
+        if (length := length_of(answer.headers)) is not None:
+            headers = (*headers, (b"content-length", b"%d" % length))
+        await incoming.begin(answer.status, headers)
         while piece := await answer.read():
             await incoming.write(piece)
         await incoming.end()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from gateway.authz import Rules
 from gateway.authz.outcome import Facts, GraphQLRequest, Plan
@@ -112,8 +112,7 @@ class Deps:
 _UNBOUND = Refusal(Reason.UPSTREAM_UNREACHABLE, "no service is bound to this key's account")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """One call under way."""
 
     deps: Deps
@@ -143,8 +142,9 @@ class Context:
     async def answer(self, reply: Reply) -> None:
         """Gives a whole answer. Raises ClientGone."""
         self.answering(reply.status)
-        limits = self.trace.charge.headers()
-        await self.incoming.answer(replace(reply, headers=(*reply.headers, *limits)) if limits else reply)
+        if limits := self.trace.charge.headers():
+            reply = Reply(reply.status, reply.body, (*reply.headers, *limits))
+        await self.incoming.answer(reply)
 
     def answering(self, status: int) -> None:
         """Notes that the head of the answer is ready."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.authz import route_of
 from gateway.authz.outcome import Batch, Deny, Facts, Forward, Local, NeedBody, NeedJob
@@ -17,12 +17,13 @@ from gateway.stores.base import Absent, Unavailable
 _INVALID = Refusal(Reason.INVALID_KEY, "the API key is not valid")
 _UNAVAILABLE = Refusal(Reason.STORE_UNAVAILABLE, "the key cannot be looked up now; try again in a moment")
 
+_NO_FACTS = Facts()
+
 _ROUNDS = 3
 """A plan may need a body and a job before it is made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     call: Call
     principal: Principal
     plan: Deny | Local | Forward | Batch
@@ -67,7 +68,7 @@ async def _principal(context: Context, call: Call) -> Principal:
 
 async def _planned(context: Context, call: Call, principal: Principal) -> Decided:
     deps = context.deps
-    facts = Facts()
+    facts = _NO_FACTS
     for _ in range(_ROUNDS):
         match deps.plan(call, principal, facts, deps.rules, deps.now()):
             case NeedBody(limit):

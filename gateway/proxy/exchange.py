@@ -70,6 +70,8 @@ class Exchange:
     # --- the body
 
     async def read(self) -> bytes:
+        if self._link.reader.is_between:
+            return b""
         while (piece := self._piece()) is None:
             self._ask()
             await self._wait()

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 
 from gateway.http1 import Headers
+from gateway.http1.heads import SECRET
+from gateway.http1.message import Header
+from gateway.http1.remembered import Remembered
 
 HOP_BY_HOP = frozenset(
     {
@@ -86,6 +89,9 @@ UNKEPT: Headers = ((b"cache-control", b"no-store"),)
 """Of every answer. The upstream answered our credential and may call that public, and caches know of no key in
 `X-Api-Key` (for `Authorization`, see RFC 9111, section 3.5): they would tell it to the next caller, whoever that is."""
 
+_SHORT = 128
+"""Bytes of a header about which we remember whether it passes."""
+
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
 
@@ -95,26 +101,35 @@ def to_upstream(client: Headers, ours: Headers) -> Headers:
 
     No header that `Connection` nominates is left: the front check lets it nominate hop-by-hop ones only.
     """
-    kept = ((name, value) for name, value in client if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES))
+    kept = [header for header in client if header[0] in _PASSED_ON or header[0].startswith(_PASSED_ON_PREFIXES)]
     return (*kept, *ours)
 
 
 def to_client(upstream: Headers, ours: Headers) -> Headers:
     """The upstream's headers that a client may see, then ours, which win. What is not clean ASCII is left out."""
-    nominated = {
-        token.strip().lower() for name, value in upstream if name == b"connection" for token in value.split(b",")
-    }
-    names = nominated | {name for name, _ in ours}
-    kept = (
-        (name, value)
-        for name, value in upstream
-        if not (name in HOP_BY_HOP or name in _UPSTREAM_ONLY or name.startswith(b"gateway-") or name in names)
-        and _NAME.fullmatch(name)
-        and _VALUE.fullmatch(value)
-    )
+    left_out = {name for name, _ in ours}
+    for name, value in upstream:
+        if name == b"connection":
+            left_out.update(token.strip().lower() for token in value.split(b","))
+    kept = [header for header in upstream if header[0] not in left_out and _passes[header]]
     return (*kept, *ours)
+
+
+def _may_pass(header: Header) -> bool:
+    name, value = header
+    if name in HOP_BY_HOP or name in _UPSTREAM_ONLY or name.startswith(b"gateway-"):
+        return False
+    return bool(_NAME.fullmatch(name) and _VALUE.fullmatch(value))
+
+
+def _short_and_open(header: Header, _: bool) -> bool:  # noqa: FBT001 (whether it passes)
+    return len(header[0]) + len(header[1]) <= _SHORT and header[0] not in SECRET
+
+
+_passes = Remembered(_may_pass, room=1024, worth=_short_and_open)
 
 
 def length_of(upstream: Headers) -> int | None:
     """The length that an upstream's answer announces; None where it is chunked."""
-    return next((int(value) for name, value in upstream if name == b"content-length"), None)
+    lengths = [int(value) for name, value in upstream if name == b"content-length"]
+    return lengths[0] if lengths else None

@@ -76,8 +76,7 @@ _OWN: Headers = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What a call may ask of its upstreams; every request carries our credential and the caller's signed identity."""
 
     binding: Binding

@@ -268,7 +268,10 @@ class _Connection(Link):
 
 def _is_kept(head: Head) -> bool:
     """Whether the client would make another call on its connection (RFC 9112, section 9.3)."""
-    tokens = {token.strip().lower() for value in head.values(b"connection") for token in value.split(b",")}
+    said = head.values(b"connection")
+    if not said:
+        return head.version >= (1, 1)
+    tokens = {token.strip().lower() for value in said for token in value.split(b",")}
     return b"close" not in tokens and (head.version >= (1, 1) or b"keep-alive" in tokens)
 
 

@@ -41,5 +41,8 @@ class AnswerWithin:
     async def read(self) -> bytes:
         return await within(self._deadline, self._answer.read())
 
+    def at_once(self) -> bytes | None:
+        return self._answer.at_once()
+
     def close(self) -> None:
         self._answer.close()

@@ -183,6 +183,9 @@ class Answer:
             raise self._link.fault() or Stop(FAILED, str(why)) from None
         return piece
 
+    def at_once(self) -> bytes | None:
+        return self._link.reader.rest()
+
     def close(self) -> None:
         self._link.give_back()
 

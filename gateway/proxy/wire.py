@@ -98,6 +98,10 @@ class Answer(Source, Protocol):
         """Names in lower case."""
         ...
 
+    def at_once(self) -> bytes | None:
+        """The whole body, if all of it is here and nothing of it was read; else None, and it is to be read."""
+        ...
+
     def close(self) -> None:
         """Gives the connection back, or drops it with what is unread."""
         ...
