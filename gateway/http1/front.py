@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
-from gateway.http1.heads import SECRET, Head
+from gateway.http1.heads import SECRET, Head, Version
 from gateway.http1.message import Call, Header, Headers
 from gateway.http1.refusal import Reason, Refusal
 from gateway.http1.remembered import Remembered
@@ -89,33 +89,47 @@ _NOMINABLE = frozenset({b"close", b"keep-alive", b"te"})
 def front(wire: Head, call_id: str, limits: FrontLimits = DEFAULT_LIMITS) -> Call | Refusal:
     """The call of a head, or why it is refused.
 
-    Names come out in lower case, values without the white space around them, both in the order of the wire.
+    Names come out in lower case, values without the white space around them, in the order of the wire but for secrets,
+    which come last.
     """
     if fault := _oversized(wire, limits):
         return Refusal(Reason.MALFORMED_REQUEST, fault)
     if wire.method not in METHODS:
         return Refusal(Reason.METHOD_NOT_ALLOWED, "this method is not served")
-    path, query, fault = _targets[wire.target]
-    judged = [_judged[header] for header in wire.headers]
-    headers = tuple([header for header, _ in judged])
-    faults = [fault for _, fault in judged if fault]
-    if fault := _version(wire) or fault or (faults[0] if faults else None) or _together(wire, headers):
+    method, target, version, headers, secrets = wire
+    fault, path, query, headers = _judged_heads[(method, target, version, headers)]
+    for name, value in secrets:
+        fault = fault or _fault(name, value)
+    if fault:
         return Refusal(Reason.MALFORMED_REQUEST, fault)
-    return Call(call_id, wire.method, path, query, headers)
+    return Call(call_id, method, path, query, headers + secrets)
 
 
 def _oversized(head: Head, limits: FrontLimits) -> str | None:
     if len(head.target) > limits.target:
         return f"the request target is longer than {limits.target} bytes"
-    if len(head.headers) > limits.headers:
+    headers = head.headers + head.secrets
+    if len(headers) > limits.headers:
         return f"there are more than {limits.headers} headers"
-    if sum(map(len, chain.from_iterable(head.headers))) > limits.header_bytes:
+    if sum(map(len, chain.from_iterable(headers))) > limits.header_bytes:
         return f"the headers are longer than {limits.header_bytes} bytes"
     return None
 
 
-def _version(head: Head) -> str | None:
-    return None if head.version in _VERSIONS else "only HTTP/1.0 and HTTP/1.1 are served"
+_Open = tuple[str, bytes, Version, Headers]
+"""Method, target, version and headers of a head, without its secrets."""
+
+
+def _judge_head(head: _Open) -> tuple[str | None, str, str, Headers]:
+    """What is wrong with a head, or else its path, its query, and its headers as we write them."""
+    method, target, version, wire = head
+    path, query, fault = _targets[target]
+    judged = [_judged[header] for header in wire]
+    headers = tuple([header for header, _ in judged])
+    if version not in _VERSIONS:
+        fault = "only HTTP/1.0 and HTTP/1.1 are served"
+    faults = [fault, *[fault for _, fault in judged], _together(method, version, headers)]
+    return next(filter(None, faults), None), path, query, headers
 
 
 # --- the target ---------------------------------------------------------------------------------------------------
@@ -204,7 +218,7 @@ _RULES: dict[bytes, Callable[[bytes], str | None]] = {
 # --- all headers together -----------------------------------------------------------------------------------------
 
 
-def _together(head: Head, headers: Headers) -> str | None:
+def _together(method: str, version: Version, headers: Headers) -> str | None:
     """Request smuggling lives where two programs disagree about the end of a body."""
     names = {name for name, _ in headers}
     if len(names) < len(headers) and (doubled := _doubled(headers)):
@@ -214,10 +228,10 @@ def _together(head: Head, headers: Headers) -> str | None:
     if b"transfer-encoding" in names:
         if b"content-length" in names:
             return "a body has either a Content-Length or a Transfer-Encoding"
-        if head.version == (1, 0):
+        if version == (1, 0):
             return "HTTP/1.0 has no Transfer-Encoding"
-    if head.method in BODILESS and has_body(headers):
-        return f"{head.method} takes no body"
+    if method in BODILESS and has_body(headers):
+        return f"{method} takes no body"
     return None
 
 
@@ -230,14 +244,23 @@ def _doubled(headers: Headers) -> str | None:
 _ROOM = 4096
 _SHORT = 128
 """Bytes of a target or a header that is remembered, of `_ROOM` each."""
+_HEADS = 1024
+_SHORT_HEAD = 2048
+"""Bytes of a head of which is remembered how it was judged."""
 
 
 def _short_and_open(header: Header, judged: tuple[Header, str | None]) -> bool:
     return len(header[0]) + len(header[1]) <= _SHORT and judged[0][0] not in SECRET
 
 
+def _all_short_and_open(head: _Open, judged: tuple[str | None, str, str, Headers]) -> bool:
+    size = len(head[1]) + sum(map(len, chain.from_iterable(head[3])))
+    return size <= _SHORT_HEAD and not any(name in SECRET for name, _ in judged[3])
+
+
 _targets = Remembered(_target, room=_ROOM, worth=lambda target, _: len(target) <= _SHORT)
 _judged = Remembered(_judge, room=_ROOM, worth=_short_and_open)
+_judged_heads = Remembered(_judge_head, room=_HEADS, worth=_all_short_and_open)
 
 
 def has_body(headers: Headers) -> bool:

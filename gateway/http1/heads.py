@@ -10,8 +10,8 @@ A head has one reading or none: lines end in CRLF and in nothing else, no white 
 folded, and nothing else is forgiven, though RFC 9112 allows some of it. What the parts may say is not asked here: for
 requests see `front`.
 
-Clients and upstreams repeat themselves, so most lines were read before: those are looked up, not read again. No line
-with a secret is kept for that.
+Clients and upstreams repeat themselves, so most heads of requests and most lines of answers were read before: those are
+looked up, not read again. What is kept for that has no secret: lines that hold one are taken out of a head before.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ class TooLong(Malformed):
 
 
 class Head(NamedTuple):
-    """The head of a request, nothing of it judged; names of headers in lower case."""
+    """The head of a request, nothing of it judged; names of headers in lower case.
+
+    Those in `SECRET` are in `secrets` and not in `headers`, each in the order of the wire.
+    """
 
     method: str
     target: bytes
     version: Version
     headers: Headers
+    secrets: Headers = ()
 
     def values(self, name: bytes) -> list[bytes]:
         """All values of a header."""
@@ -62,10 +66,14 @@ class AnswerHead(NamedTuple):
 
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie", b"x-api-key"})
 """Headers whose values are nowhere kept."""
+_SECRET_LINE = re.compile(rb"\r\n((?i:%b):[^\r\n]*)" % b"|".join(sorted(SECRET)))
 
-_ROOM = 4096
-"""Lines remembered, of at most `_SHORT` bytes each: half a megabyte."""
-_SHORT = 128
+_HEADS = 1024
+"""Heads remembered, of at most `_SHORT_HEAD` bytes each: 2 MB, and as much again for what was read in them."""
+_SHORT_HEAD = 2048
+_LINES = 4096
+"""Lines remembered, of at most `_SHORT_LINE` bytes each: half a megabyte."""
+_SHORT_LINE = 128
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])")
@@ -76,14 +84,18 @@ _BEGINNING = re.compile(rb"(?:\r\n)?[!#$%&'*+.^_`|~0-9A-Za-z-]|\r?\Z|\r\n\Z")
 
 def request_head(raw: bytes, line_bytes: int, most_lines: int) -> Head:
     """The head of a request, from its lines without the empty one at their end. Raises Malformed."""
-    first, *lines = _lines(raw, line_bytes, most_lines)
-    method, target, version = _request_lines[first]
-    return Head(method, target, version, tuple([_fields[line] for line in lines]))
+    _bound(raw, line_bytes, most_lines)
+    parts = _SECRET_LINE.split(raw)
+    if len(parts) == 1:
+        return _request_heads[raw]
+    method, target, version, headers, _ = _request_heads[b"".join(parts[::2])]
+    return Head(method, target, version, headers, tuple([field(line) for line in parts[1::2]]))
 
 
 def answer_head(raw: bytes, line_bytes: int, most_lines: int) -> AnswerHead:
     """The head of an answer, from its lines without the empty one at their end. Raises Malformed."""
-    first, *lines = _lines(raw, line_bytes, most_lines)
+    _bound(raw, line_bytes, most_lines)
+    first, *lines = raw.split(b"\r\n")
     version, status = _status_lines[first]
     return AnswerHead(status, version, tuple([_fields[line] for line in lines]))
 
@@ -115,21 +127,22 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
 
 
-def _lines(raw: bytes, line_bytes: int, most_lines: int) -> list[bytes]:
-    lines = raw.split(b"\r\n")
-    if len(lines) > most_lines:
+def _bound(raw: bytes, line_bytes: int, most_lines: int) -> None:
+    if raw.count(b"\r\n") >= most_lines:
         raise TooLong("the head has too many lines")
-    if len(raw) > line_bytes and max(map(len, lines)) > line_bytes:
+    if len(raw) > line_bytes and max(map(len, raw.split(b"\r\n"))) > line_bytes:
         raise TooLong("a line of the head is too long")
-    return lines
 
 
-def _request_line(line: bytes) -> tuple[str, bytes, Version]:
-    match = _REQUEST_LINE.fullmatch(line)
+def _request_head(raw: bytes) -> Head:
+    """A head without secrets."""
+    first, *lines = raw.split(b"\r\n")
+    match = _REQUEST_LINE.fullmatch(first)
     if match is None:
         raise Malformed("the request line is not well-formed")
     method, target, major, minor = match.groups()
-    return method.decode("ascii"), target, (int(major), int(minor))
+    version = int(major), int(minor)
+    return Head(method.decode("ascii"), target, version, tuple([_fields[line] for line in lines]))
 
 
 def _status(line: bytes) -> tuple[Version, int]:
@@ -141,15 +154,11 @@ def _status(line: bytes) -> tuple[Version, int]:
 
 
 def _short_and_open(line: bytes, header: Header) -> bool:
-    return len(line) <= _SHORT and header[0] not in SECRET
+    return len(line) <= _SHORT_LINE and header[0] not in SECRET
 
 
-def _short(line: bytes, _: object) -> bool:
-    return len(line) <= _SHORT
-
-
-_request_lines = Remembered(_request_line, room=_ROOM, worth=_short)
-_status_lines = Remembered(_status, room=_ROOM, worth=_short)
-_fields = Remembered(field, room=_ROOM, worth=_short_and_open)
+_request_heads = Remembered(_request_head, room=_HEADS, worth=lambda raw, _: len(raw) <= _SHORT_HEAD)
+_status_lines = Remembered(_status, room=_LINES, worth=lambda line, _: len(line) <= _SHORT_LINE)
+_fields = Remembered(field, room=_LINES, worth=_short_and_open)
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}

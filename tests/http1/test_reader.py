@@ -173,7 +173,29 @@ def test_a_header_line_has_one_form(line):
 
 def test_names_are_in_lower_case_and_values_without_white_space_around():
     head = request_head(b"GET /x HTTP/1.0\r\nX-A: \t b \xff c\t \r\nx-a:", 100, 10)
-    assert head == ("GET", b"/x", (1, 0), ((b"x-a", b"b \xff c"), (b"x-a", b"")))
+    assert head == ("GET", b"/x", (1, 0), ((b"x-a", b"b \xff c"), (b"x-a", b"")), ())
+
+
+def test_secrets_stand_apart():
+    raw = b"GET / HTTP/1.1\r\nHost: a\r\nAUTHORIZATION: Bearer x\r\nX-A: 1\r\nx-api-key:y\r\nCookie: z"
+    head = request_head(raw, 100, 10)
+    assert head.headers == ((b"host", b"a"), (b"x-a", b"1"))
+    assert head.secrets == ((b"authorization", b"Bearer x"), (b"x-api-key", b"y"), (b"cookie", b"z"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Authorization : x",
+        b"Authorization: x\n",
+        b"Authorization: x\rX: y",
+        b"Authorization: x\r\n y",
+        b"Authorization: \x00",
+    ],
+)
+def test_a_line_with_a_secret_has_one_form_too(line):
+    with pytest.raises(Malformed):
+        request_head(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\nX-A: 1", 100, 10)
 
 
 @pytest.mark.parametrize(
