@@ -51,8 +51,8 @@ async def _principal(context: Context, call: Call) -> Principal:
     if isinstance(secret, Refusal):
         raise Stop(secret)
     its = digest(secret)
-    if known := context.deps.resolver.held(its):  # so it was worth a look-up when it was looked up
-        return known
+    if known := context.deps.resolver.held(its, context.incoming.came):
+        return known  # so it was worth a look-up when it was looked up
     if not worth_looking_up(secret):
         raise Stop(_INVALID, "malformed")
     if not context.deps.resolver.knows(its) and (refusal := context.deps.bad_keys.look(context.incoming.address)):

@@ -36,6 +36,7 @@ class Exchange:
 
     def __init__(self, link: Link, head: Head, peer: Address | None, options: ListenerOptions, *, keep: bool) -> None:
         self.head = head
+        self.came = link.last_came
         self.begun = False
         """See `wire.Incoming`: whether any of an answer is on the wire."""
         self._link = link

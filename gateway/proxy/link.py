@@ -10,6 +10,7 @@ import asyncio
 import math
 import socket
 import struct
+import time
 from collections.abc import Awaitable
 from typing import cast
 
@@ -59,6 +60,8 @@ class Link(asyncio.Protocol):
         self.reader = reader
         self.transport: asyncio.Transport | None = None
         """None before there is a connection, and when it is gone."""
+        self.last_came = 0.0
+        """When the last bytes came, seconds of `time.monotonic`."""
         self._deadlines = deadlines
         self._coming = Wait()
         self._leaving = Wait()
@@ -73,6 +76,7 @@ class Link(asyncio.Protocol):
         self._deadlines.add(self)
 
     def data_received(self, data: bytes) -> None:
+        self.last_came = time.monotonic()
         if self.reader.receive(data) > _ENOUGH and not self._holding_back and self.transport is not None:
             self._holding_back = True
             self.transport.pause_reading()

@@ -55,6 +55,11 @@ class Incoming(Source, Protocol):
     def head(self) -> Head: ...
 
     @property
+    def came(self) -> float:
+        """When all of the head was here, seconds of `time.monotonic`; perhaps a little later."""
+        ...
+
+    @property
     def address(self) -> str | None:
         """The address that the call is counted by, see `http1.counted_as`; None where it cannot be told."""
         ...

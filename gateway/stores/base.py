@@ -6,6 +6,7 @@ A resolver has three answers, because the absence of an answer is not an answer:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -49,8 +50,11 @@ class Resolver(Protocol):
         """Never raises: every outage is `Unavailable`. A change that was committed before the call began is seen."""
         ...
 
-    def held(self, digest: Digest) -> Principal | None:
-        """The principal that `find` would answer with, where that can be told at once; None where `find` must tell."""
+    def held(self, digest: Digest, came: float = math.inf) -> Principal | None:
+        """The principal that `find` would answer with, where that can be told at once; None where `find` must tell.
+
+        `came` is when the whole head of the call was here, seconds of `time.monotonic`; without it, it came just now.
+        """
         ...
 
     def knows(self, digest: Digest) -> bool:

@@ -14,8 +14,9 @@ change and all before it. A process follows the history (see `journal`, `postgre
    the call have been read, and that what they name was dropped. So what is left in memory was true then or later. In
    SQLite it asks the file. In PostgreSQL either this gateway's lease holds, and then no change is acknowledged whose
    row it has not read (see `leases`), or `catch_up` asks the server. `catch_up_at_once` is the same where nothing needs
-   to be waited for, and says so; `held` answers then alone. No call uses what was asked for another one: of two calls
-   whose heads came in one turn of the loop, the second may have begun after the question of the first.
+   to be waited for, and says so; `held` answers then alone. Calls share a question only if it was asked after the
+   heads of both had come (`came`): it is answered with all that was acknowledged before either of them began. A turn of
+   the loop that brings many calls asks once.
 2. *Before a record is kept or answered with*, two things are asked. `is_current`: is the record's mark a point of this
    history, and does no later row concern its digest or its organization? A record carries the mark at which it was
    read, in the same statement. And, in the step in which the record is kept: has `catch_up` told of its digest since
@@ -65,6 +66,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Generic, TypeVar
@@ -133,6 +136,7 @@ class LayeredResolver:
         self._epochs: dict[str, int] = {}  # of the organizations that have changed since all was dropped
         self._dropped: OrderedDict[Digest, None] = OrderedDict()  # were present, and may be again; the oldest first
         self._room = options.memory_keys
+        self._asked_at = -math.inf  # when the journal was asked last that answered at once
 
     async def find(self, digest: Digest) -> Found:
         """See `Resolver`. A call that is cancelled leaves the look-up to the others who wait for it."""
@@ -148,14 +152,23 @@ class LayeredResolver:
         self._observer.looked_up("memory", "miss")
         return await asyncio.shield(self._flight(digest))
 
-    def held(self, digest: Digest) -> Principal | None:
+    def held(self, digest: Digest, came: float = math.inf) -> Principal | None:
         """See `Resolver`: the first steps of `find`, in the same order, as far as they go without waiting."""
         if digest not in self._present:  # strangers cost nothing here
             return None
-        try:
-            return self._remembered(digest) if self._journal.catch_up_at_once(self._forget) else None
-        except StoreUnavailable:  # `find` asks again, and tells
+        if came >= self._asked_at and not self._has_caught_up():
             return None
+        return self._remembered(digest)
+
+    def _has_caught_up(self) -> bool:
+        asked_at = time.monotonic()  # before the question: what is acknowledged from here on may not be in the answer
+        try:
+            caught_up = self._journal.catch_up_at_once(self._forget)
+        except StoreUnavailable:  # `find` asks again, and tells
+            return False
+        if caught_up:
+            self._asked_at = asked_at
+        return caught_up
 
     def _remembered(self, digest: Digest) -> Principal | None:
         """What is in memory, to be asked when the journal has caught up."""

@@ -246,7 +246,7 @@ class Table:
         (self.known.add if isinstance(found, Principal) else self.known.discard)(wanted)
         return found
 
-    def held(self, wanted: Digest) -> Principal | None:
+    def held(self, wanted: Digest, came: float = 0.0) -> Principal | None:  # noqa: ARG002 (nothing changes here)
         """Nothing unless a test says so: then every call is a look-up."""
         return self.holds.get(wanted)
 

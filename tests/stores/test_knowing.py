@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 
 import pytest
 
@@ -92,6 +93,24 @@ async def test_what_another_gateway_changed_is_held_no_more(opened, change):
             await changing.set_max_key_days("acme", 1)
 
     assert store.store.resolver.held(its) is None
+
+
+async def test_calls_share_a_question_only_if_it_was_asked_after_both_had_come(opened, database):
+    if database.kind != "sqlite":
+        pytest.skip("with a lease a change waits until it is told, and without one nothing is held")
+    store, other = await opened(), await opened()
+    held = store.store.resolver.held
+    key, its = await store.new_key()
+    present = await store.find(its)
+    both_came = time.monotonic()
+    assert held(its, both_came) == present
+
+    await other.revoke(key)
+
+    assert held(its, both_came) == present
+    assert held(its, time.monotonic()) is None
+    assert held(its, both_came) is None
+    assert held(its) is None
 
 
 async def test_nothing_is_held_that_needs_a_server_to_be_asked(opened, database):
