@@ -137,7 +137,9 @@ class Exchange:
         self._link.cut()
 
     def _is_read(self) -> bool:
-        """Whether nothing of the body is left, once what has come of it is thrown away."""
+        """Whether nothing of the body is left, once what has come of one that nobody reads is thrown away."""
+        if self._received:  # somebody does, perhaps still: an upstream may answer before it has the whole
+            return self._link.reader.is_between
         try:
             while self._link.reader.body():
                 pass

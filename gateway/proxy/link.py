@@ -37,12 +37,13 @@ class Wait:
 
     async def until(self, deadline: float) -> None:
         """Raises TimeoutError past the deadline, seconds of the loop's clock."""
-        self._future = asyncio.get_running_loop().create_future()
+        future = self._future = asyncio.get_running_loop().create_future()
         self._until = deadline
         try:
-            await self._future
+            await future
         finally:
-            self._future = None
+            if self._future is future:  # one who was cancelled may find another waiting in its place
+                self._future = None
 
     def happened(self) -> None:
         if self._future is not None and not self._future.done():
