@@ -94,6 +94,8 @@ def front(wire: Head, call_id: str, limits: FrontLimits = DEFAULT_LIMITS) -> Cal
     """
     if fault := _oversized(wire, limits):
         return Refusal(Reason.MALFORMED_REQUEST, fault)
+    if wire.version not in _VERSIONS:
+        return Refusal(Reason.MALFORMED_REQUEST, "only HTTP/1.0 and HTTP/1.1 are served")
     if wire.method not in METHODS:
         return Refusal(Reason.METHOD_NOT_ALLOWED, "this method is not served")
     method, target, version, headers, secrets = wire
@@ -126,8 +128,6 @@ def _judge_head(head: _Open) -> tuple[str | None, str, str, Headers]:
     path, query, fault = _targets[target]
     judged = [_judged[header] for header in wire]
     headers = tuple([header for header, _ in judged])
-    if version not in _VERSIONS:
-        fault = "only HTTP/1.0 and HTTP/1.1 are served"
     faults = [fault, *[fault for _, fault in judged], _together(method, version, headers)]
     return next(filter(None, faults), None), path, query, headers
 
