@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from http import HTTPStatus
 from typing import Any
 
 from gateway import answers
@@ -129,7 +130,7 @@ async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> N
         ours: Headers = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()), *context.trace.charge.headers())
         headers = to_client(answer.headers, ours)
         context.answering(answer.status)
-        if (body := answer.at_once()) is not None:
+        if answer.status < HTTPStatus.BAD_REQUEST and (body := answer.at_once()) is not None:
             await incoming.answer(Reply(answer.status, body, headers))
             return
         if (length := length_of(answer.headers)) is not None:

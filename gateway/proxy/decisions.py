@@ -165,6 +165,7 @@ class DecisionLog:
         self._dropped = dropped
         self._waiting: SimpleQueue[bytes] = SimpleQueue()
         self._ending = threading.Event()
+        self._is_torn = False  # the last line that was written has no end
         self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
 
     def __enter__(self) -> Self:
@@ -200,14 +201,17 @@ class DecisionLog:
                 self._append(piece)
 
     def _append(self, piece: bytes) -> None:
+        left = b"\n" + piece if self._is_torn and piece else piece  # the line that was cut short spoils no other
         try:
-            while piece:
-                written = self._stream.write(piece)
+            while left:
+                written = self._stream.write(left)
                 if written is None:
                     raise BlockingIOError("whoever reads it stands still")
-                piece = piece[written:]
+                if written:
+                    self._is_torn = left[written - 1 : written] != b"\n"
+                left = left[written:]
         except OSError as fault:
-            lost = piece.count(b"\n")
+            lost = min(left, piece, key=len).count(b"\n")
             _log.warning("%d decisions could not be logged: %s", lost, fault)
             for _ in range(lost):
                 self._dropped()

@@ -107,10 +107,14 @@ class Link(asyncio.Protocol):
 
     def more(self, deadline: float) -> Awaitable[None]:
         """Waits until something has come, or will not come any more. Raises TimeoutError past the deadline."""
+        self.read_on()
+        return self._coming.until(deadline)
+
+    def read_on(self) -> None:
+        """Reads from the socket again, if it was left alone: also to hear that the other end has left."""
         if self._holding_back and self.transport is not None:
             self._holding_back = False
             self.transport.resume_reading()
-        return self._coming.until(deadline)
 
     def write(self, data: bytes) -> None:
         """Raises ConnectionError when the connection is gone."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from gateway.http1 import Address, Head, Reason, Refusal, Reply, counted_as, is_in, peer_address
@@ -58,6 +59,8 @@ class _Server:
     counted: Connections
     deadlines: Deadlines = field(default_factory=Deadlines)
     open: set[_Connection] = field(default_factory=set)
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+    """That none is open any more."""
 
 
 @asynccontextmanager
@@ -88,15 +91,18 @@ async def listening(  # noqa: PLR0913 (what a listener is made of)
 
 
 async def _drained(server: _Server) -> None:
-    """Idle connections are closed, calls under way may end, and what is left then is broken off."""
+    """Idle connections are closed, calls under way may end and their answers leave; what is left then is broken off."""
     for connection in tuple(server.open):
         connection.stop()
     tasks = {connection.task for connection in server.open if connection.task is not None}
-    if tasks:
-        _, late = await asyncio.wait(tasks, timeout=server.options.drain_seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(server.options.drain_seconds):
+            while server.open:
+                server.empty.clear()
+                await server.empty.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     for connection in tuple(server.open):
         connection.cut()
 
@@ -152,8 +158,25 @@ class _Connection(Link):
         if self in self._server.open:
             self._server.open.discard(self)
             self._server.counted.give_back(self._address)
+            if not self._server.open:
+                self._server.empty.set()
         if self.task is not None:
             self.task.cancel()
+
+    def close(self) -> None:
+        """What was written still leaves, if the client takes it."""
+        super().close()
+        self.abort_at(asyncio.get_running_loop().time() + self._options.send_seconds)
+
+    def strike(self, now: float) -> None:
+        """See `deadlines.Timed`. A client must not take for the whole what is not all of an answer."""
+        if now >= self._abort_at and (self._exchange is not None or self._has_more_to_send()):
+            self.cut()
+        else:
+            super().strike(now)
+
+    def _has_more_to_send(self) -> bool:
+        return self.transport is not None and self.transport.get_write_buffer_size() > 0
 
     def stop(self) -> None:
         """No call begins after the one under way, if there is one."""
@@ -181,7 +204,12 @@ class _Connection(Link):
 
         Raises Malformed, and TimeoutError for one that began and did not end in time.
         """
-        raw = self.reader.head() or await self._head_to_come()
+        raw = self.reader.head()
+        if raw is None:
+            raw = await self._head_to_come()
+        else:
+            await asyncio.sleep(0)  # of calls that came together: those of others come in between
+            self.last_came = time.monotonic()  # its turn came now, however long it lay behind another one
         return None if raw is None else request_head(raw, self._options.line_bytes, self._options.head_lines)
 
     async def _head_to_come(self) -> bytes | None:
@@ -250,9 +278,13 @@ class _Connection(Link):
             return
         nothing_comes = self.reader.ended or (self.reader.is_between and not self.reader.waiting)
         if nothing_comes or not transport.can_write_eof():
-            transport.close()
+            self.close()
             return
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # the client has left, which nobody has read while reading was paused
+            transport.abort()
+            return
         if self._holding_back:
             transport.resume_reading()
         self.abort_at(asyncio.get_running_loop().time() + self._options.linger_seconds)

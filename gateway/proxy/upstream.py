@@ -22,8 +22,12 @@ from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.link import Wait
 from gateway.proxy.upstream_link import Answer, UpstreamLink
 from gateway.proxy.upstream_options import UpstreamOptions
-from gateway.proxy.wire import Outgoing, Unanswered
+from gateway.proxy.wire import Outgoing, Stop, Unanswered
 
+_FULL = Refusal(
+    Reason.OVERLOADED, "the gateway has as many calls to its services under way as it may; try again in a moment"
+)
+"""Our own shortage, and no fault of the address that was to be connected to."""
 _UNREACHABLE = Refusal(Reason.UPSTREAM_UNREACHABLE, "the service behind the gateway cannot be reached")
 
 
@@ -78,7 +82,7 @@ class Upstreams:
             raise
 
     async def _taken(self, origin: Origin) -> _Pooled:
-        """A connection, once there is one or may be one more. Raises Unanswered."""
+        """A connection, once there is one or may be one more. Raises Stop."""
         deadline = asyncio.get_running_loop().time() + self._options.connect_seconds
         while (link := self._kept(origin)) is None:
             if self._has_room():
@@ -134,33 +138,43 @@ class Upstreams:
         try:
             await wait.until(deadline)
         except TimeoutError:
-            self._waiting.remove(wait)
-            raise Unanswered(_UNREACHABLE, "no connection became free", sent=False) from None
+            self._give_up(wait)
+            raise Stop(_FULL, "no connection became free") from None
         except asyncio.CancelledError:
-            if wait in self._waiting:
-                self._waiting.remove(wait)
-            else:
-                self._make_room()  # it was told, and does not want it any more
+            self._give_up(wait)
             raise
         finally:
             self._deadlines.discard(wait)
 
+    def _give_up(self, wait: Wait) -> None:
+        """Its time is over, or its call is. If it was told of room in the same turn of the loop, the next one is."""
+        if wait in self._waiting:
+            self._waiting.remove(wait)
+        else:
+            self._make_room()
+
     async def _opened(self, origin: Origin, deadline: float) -> _Pooled:
+        link = _Pooled(self, origin, self._deadlines, self._options)
         self._opening += 1
         try:
-            async with asyncio.timeout_at(deadline):
-                _, link = await asyncio.get_running_loop().create_connection(
-                    lambda: _Pooled(self, origin, self._deadlines, self._options),
-                    origin.host,
-                    origin.port,
-                    ssl=self._context() if origin.tls else None,
-                )
-        except (OSError, TimeoutError) as fault:  # what TLS does not like is an OSError, too
-            raise Unanswered(_UNREACHABLE, type(fault).__name__, sent=False) from fault
+            await self._connected(link, deadline)
+        except BaseException:
+            self._deadlines.discard(link)  # uvloop tells nobody that a connection is gone that came about in vain
+            self._make_room()
+            raise
         finally:
             self._opening -= 1
         self._open.add(link)
         return link
+
+    async def _connected(self, link: _Pooled, deadline: float) -> None:
+        origin = link.origin
+        tls = self._context() if origin.tls else None
+        try:
+            async with asyncio.timeout_at(deadline):
+                await asyncio.get_running_loop().create_connection(lambda: link, origin.host, origin.port, ssl=tls)
+        except (OSError, TimeoutError) as fault:  # what TLS does not like is an OSError, too
+            raise Unanswered(_UNREACHABLE, type(fault).__name__, sent=False) from fault
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:

@@ -76,6 +76,7 @@ class UpstreamLink(Link):
             return False
         self._is_asking = False
         self._sending = None
+        self.read_on()  # what comes now, or that the upstream hangs up, must not wait for the next request
         self.abort_at(until)
         return True
 
@@ -164,13 +165,14 @@ class UpstreamLink(Link):
 class Answer:
     """See `wire.Answer`."""
 
-    __slots__ = ("_idle_seconds", "_link", "headers", "status")
+    __slots__ = ("_idle_seconds", "_is_closed", "_link", "headers", "status")
 
     def __init__(self, link: UpstreamLink, head: AnswerHead, idle_seconds: float) -> None:
         self.status = head.status
         self.headers = head.headers
         self._link = link
         self._idle_seconds = idle_seconds
+        self._is_closed = False
 
     async def read(self) -> bytes:
         reader = self._link.reader
@@ -187,7 +189,9 @@ class Answer:
         return self._link.reader.rest()
 
     def close(self) -> None:
-        self._link.give_back()
+        if not self._is_closed:  # by now the connection may be another call's
+            self._is_closed = True
+            self._link.give_back()
 
 
 def _framing(request: Outgoing) -> tuple[Headers, Outlet]:

@@ -56,7 +56,8 @@ def pytest_collection_modifyitems(items):
 
 def pytest_asyncio_loop_factories(config, item):
     """The gateway runs on uvloop, whose transports differ from the standard library's where connections break."""
-    return {"uvloop": uvloop.new_event_loop}
+    both = item.path.name.startswith("test_data_path_")  # where the order of events decides, and each has its own
+    return {"uvloop": uvloop.new_event_loop, **({"asyncio": asyncio.new_event_loop} if both else {})}
 
 
 async def until(condition: Callable[[], object]) -> None:

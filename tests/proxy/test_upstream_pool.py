@@ -88,15 +88,14 @@ async def test_calls_at_once_share_so_many_connections(upstream):
     assert upstream.connections == 2
 
 
-async def test_a_call_that_gets_no_connection_in_time_was_not_sent(upstream):
+async def test_a_call_that_gets_no_connection_in_time_is_our_own_shortage(upstream):
     upstream.may.clear()
     async with pool() as upstreams:
         holding = [asyncio.ensure_future(get(upstreams, upstream.url)) for _ in range(2)]
         await until(lambda: upstream.requests == 2)
-        with pytest.raises(Unanswered) as refused:
+        with pytest.raises(Stop) as refused:
             await get(upstreams, upstream.url)
-        assert not refused.value.sent
-        assert refused.value.refusal.reason is Reason.UPSTREAM_UNREACHABLE
+        assert refused.value.refusal.reason is Reason.OVERLOADED
         upstream.may.set()
         assert await asyncio.gather(*holding) == [b"ok"] * 2
         assert await get(upstreams, upstream.url) == b"ok"
