@@ -14,7 +14,8 @@ A fixed upstream, and in front of it, one after the other, each of
 Those who are measured share one core, upstream and load the others; all are started at once and take turns, in several
 rounds. A call has one of 10,000 keys, drawn at random. CPU is user and system time of the contender's processes: nearly
 the same whatever the load generator can do, and whatever the machine does besides. Requests a second and times of a
-shared machine mean little: compare the ratios of one run. TLS is not measured: it ends in front of the gateway.
+shared machine mean little: compare the ratios of one run. The small call is made over TLS, too, to those who
+can; to the upstream all of them speak plain HTTP.
 
 Linux alone: CPU is read from /proc, and calls are made with epoll.
 """
@@ -25,6 +26,7 @@ import argparse
 import asyncio
 import json
 import os
+import ssl
 import statistics
 import sys
 import tempfile
@@ -33,11 +35,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from calls import CASES, Case, Way, answer
-from contenders import Contender, proxies
+from certificate import certificate
+from contenders import Contender, Secure, proxies
 from distinct_keys import redis_server
 from figures import DIRECT, Delay, Measured, Run, document, notes, tables
 from generator import Generator, Most, Target, undisturbed
-from measured_gateway import CONDITIONED, EVERYTHING, founded, made_keys, serving, written
+from measured_gateway import CONDITIONED, EVERYTHING, founded, made_keys, serving, with_tls, written
 from picture import picture
 from processes import Cores, cores, cpu_seconds, idle_seconds, pin, started
 
@@ -56,19 +59,22 @@ Keys = dict[bool, list[str]]
 
 
 @contextmanager
-def everybody(folder: Path, on: Cores, count: int, *, redis: bool) -> Iterator[tuple[list[Contender], Keys]]:
+def everybody(folder: Path, on: Cores, count: int, *, redis: bool) -> Iterator[tuple[list[Contender], Keys, Path]]:
+    """Who is measured, the keys, and the certificate of them all."""
     with ExitStack() as stack:
         pid, told = stack.enter_context(started(Path(__file__).with_name("upstream.py"), on=on.others))
         port = int(told["url"].rpartition(":")[2])
         found = [Contender(DIRECT, Way.PROXIED, "the upstream's own CPU", pid, port)]
-        found += stack.enter_context(proxies(folder, port, on.measured))
+        own = certificate(folder)
+        found += stack.enter_context(proxies(folder, port, on.measured, own))
         address = stack.enter_context(redis_server(folder)) if redis else None
         store = f'redis = "{address}"' if address else ""
         config = written(folder, {"url": told["url"], "account": "theirs", "credential": "theirs"}, store=store)
         keys = asyncio.run(both_kinds(config, count))
         pid, port = stack.enter_context(serving(config, on.measured))
-        found += [Contender(name, way, does, pid, port) for name, (way, does) in GATEWAY.items()]
-        yield found, keys
+        secure = Secure(*stack.enter_context(serving(with_tls(config, own), on.measured)))
+        found += [Contender(name, way, does, pid, port, tls=secure) for name, (way, does) in GATEWAY.items()]
+        yield found, keys, own
 
 
 async def both_kinds(config: Path, count: int) -> Keys:
@@ -79,27 +85,33 @@ async def both_kinds(config: Path, count: int) -> Keys:
     }
 
 
+def takes(contender: Contender, case: Case) -> bool:
+    return contender.way in case.calls and (contender.tls is not None or not case.tls)
+
+
 # --- one of them --------------------------------------------------------------------------------------------------
 
 
 class Bench:
     """Measures one contender at a time."""
 
-    def __init__(self, keys: Keys, direct: Contender, on: Cores, seconds: float) -> None:
+    def __init__(self, keys: Keys, certificate: Path, direct: Contender, on: Cores, seconds: float) -> None:
         self._keys = keys
+        self._trusted = ssl.create_default_context(cafile=certificate)
         self._on = on
         self._direct = direct
         self._seconds = seconds
         self._requests: dict[tuple[str, Way], list[bytes]] = {}
 
     def run(self, number: int, case: Case, contender: Contender) -> Run:
+        pid = contender.tls.pid if case.tls and contender.tls else contender.pid
         with Generator(self._target(case, contender)) as generator:
             judge(generator.first(), case, contender)
             generator.warm()
             with undisturbed():
-                before, idle = cpu_seconds(contender.pid), idle_seconds(self._on.measured)
+                before, idle = cpu_seconds(pid), idle_seconds(self._on.measured)
                 most = generator.most(self._seconds)
-                used, idle = cpu_seconds(contender.pid) - before, idle_seconds(self._on.measured) - idle
+                used, idle = cpu_seconds(pid) - before, idle_seconds(self._on.measured) - idle
                 delay = self._delay(generator, case, most) if case.latency and contender is not self._direct else None
         rest = idle / most.seconds
         return Run(number, case.name, contender.name, most.calls, most.seconds, used, rest, most.busy, delay)
@@ -116,7 +128,10 @@ class Bench:
         if (case.name, way) not in self._requests:
             keys = self._keys[way is Way.CONDITION][: case.keys]
             self._requests[case.name, way] = [case.calls[way].request(key) for key in keys]
-        return Target(contender.name, contender.port, self._requests[case.name, way], case.connections)
+        requests = self._requests[case.name, way]
+        if case.tls and contender.tls:
+            return Target(contender.name, contender.tls.port, requests, case.connections, self._trusted)
+        return Target(contender.name, contender.port, requests, case.connections)
 
 
 def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
@@ -144,14 +159,14 @@ def measured(chosen: argparse.Namespace) -> Measured:
     pin(on.others)
     with (
         tempfile.TemporaryDirectory() as folder,
-        everybody(Path(folder), on, chosen.keys, redis=chosen.redis) as (contenders, keys),
+        everybody(Path(folder), on, chosen.keys, redis=chosen.redis) as (contenders, keys, own),
     ):
         wanted = [each for each in contenders if not chosen.only or each.name.startswith(tuple(chosen.only))]
-        bench = Bench(keys, contenders[0], on, chosen.seconds)
+        bench = Bench(keys, own, contenders[0], on, chosen.seconds)
         runs, load = [], []
         for number in range(chosen.rounds):
             for case in (each for each in CASES if each.name in chosen.cases):
-                runs += [bench.run(number, case, each) for each in wanted if each.way in case.calls]
+                runs += [bench.run(number, case, each) for each in wanted if takes(each, case)]
             load.append(os.getloadavg()[0])
             say(f"round {number + 1} of {chosen.rounds}, load average {load[-1]:.1f}")
     return Measured(wanted, runs, load)

@@ -1,6 +1,7 @@
 """The calls that are measured, and what the fixed upstream answers them.
 
     small     a POST of 500 bytes, answered by 4 KB
+    tls       the same over TLS
     rows      a query, answered by 25 rows of 500 bytes
     upload    a POST of 1 MB, answered by a few bytes
     download  a POST of 500 bytes, answered by 1 MB
@@ -60,6 +61,8 @@ class Case:
     latency: bool = False
     keys: int = 10_000
     connections: int = 32
+    tls: bool = False
+    """Of those who take calls over TLS. Connections are kept, so that handshakes hardly count."""
 
 
 # --- what is asked ------------------------------------------------------------------------------------------------
@@ -85,19 +88,21 @@ _GRAPHQL = padded(
     REQUEST_BYTES,
 )
 
+_SMALL = {way: Call(f"{JOB}/entities", _BATCH) for way in (Way.PROXIED, Way.KEY)}
+
 CASES = (
     Case(
         "small",
         "a POST of 500 bytes, answered by 4 KB",
         {
-            Way.PROXIED: Call(f"{JOB}/entities", _BATCH),
-            Way.KEY: Call(f"{JOB}/entities", _BATCH),
+            **_SMALL,
             Way.QUERY: Call("/j1ql", _FEW),
             Way.CONDITION: Call("/j1ql", _FEW),
             Way.GRAPHQL: Call("/graphql", _GRAPHQL),
         },
         latency=True,
     ),
+    Case("tls", "the small call over TLS", _SMALL, tls=True),
     Case(
         "rows",
         "a query of 500 bytes, answered by 25 rows (12.5 KB)",

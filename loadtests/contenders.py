@@ -12,14 +12,33 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from calls import Way
 from processes import free_port, listening, started
 
 PLACES = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"
 """The wheels of Traefik and Caddy put the programs beside Python; Debian's daemons are not on everybody's PATH."""
+
+
+class Secure(NamedTuple):
+    """Where somebody takes calls over TLS, and the first of the processes that do."""
+
+    pid: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a program has its files, its two ports, the upstream's port, and a PEM file of its certificate and key."""
+
+    folder: Path
+    port: int
+    tls_port: int
+    upstream: int
+    certificate: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +51,15 @@ class Contender:
     pid: int
     port: int
     version: str = ""
+    tls: Secure | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`words` writes what it needs to a folder and gives the command line, for its port and the upstream's."""
+    """`words` writes what it needs to its place, and gives the command line."""
 
     name: str
-    words: Callable[[str, Path, int, int], Sequence[str | Path]]
+    words: Callable[[str, Place], Sequence[str | Path]]
     version: tuple[str, ...]
     package: str
 
@@ -61,6 +81,8 @@ http {{
   upstream fixed {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 1000000000; }}
   server {{
     listen 127.0.0.1:{port};
+    listen 127.0.0.1:{tls_port} ssl;
+    ssl_certificate {certificate}; ssl_certificate_key {certificate};
     location / {{
       proxy_pass http://fixed; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_request_buffering off; proxy_max_temp_file_size 0;
@@ -82,6 +104,7 @@ defaults
   timeout server 60s
 frontend front
   bind 127.0.0.1:{port}
+  bind 127.0.0.1:{tls_port} ssl crt {certificate}
   default_backend fixed
 backend fixed
   server one 127.0.0.1:{upstream}
@@ -100,40 +123,50 @@ http://:{port} {{
   bind 127.0.0.1
   reverse_proxy 127.0.0.1:{upstream}
 }}
+https://:{tls_port} {{
+  bind 127.0.0.1
+  tls {certificate} {certificate}
+  reverse_proxy 127.0.0.1:{upstream}
+}}
 """
 
 _TRAEFIK = """
 http:
   routers:
     all: {{rule: "PathPrefix(`/`)", entryPoints: [web], service: fixed}}
+    secure: {{rule: "PathPrefix(`/`)", entryPoints: [secure], service: fixed, tls: {{}}}}
   services:
     fixed: {{loadBalancer: {{servers: [{{url: "http://127.0.0.1:{upstream}"}}]}}}}
+tls:
+  certificates: [{{certFile: {certificate}, keyFile: {certificate}}}]
 """
 
 
-def _written(text: str, folder: Path, port: int, upstream: int) -> Path:
-    file = folder / "configuration.yml"
-    file.write_text(text.format(folder=folder, port=port, upstream=upstream))
+def _written(text: str, place: Place) -> Path:
+    file = place.folder / "configuration.yml"
+    file.write_text(text.format(**asdict(place)))
     return file
 
 
-def _nginx(program: str, folder: Path, port: int, upstream: int) -> Sequence[str | Path]:
-    return [program, "-p", folder, "-e", "stderr", "-c", _written(_NGINX, folder, port, upstream)]
+def _nginx(program: str, place: Place) -> Sequence[str | Path]:
+    return [program, "-p", place.folder, "-e", "stderr", "-c", _written(_NGINX, place)]
 
 
-def _haproxy(program: str, folder: Path, port: int, upstream: int) -> Sequence[str | Path]:
-    return [program, "-db", "-f", _written(_HAPROXY, folder, port, upstream)]
+def _haproxy(program: str, place: Place) -> Sequence[str | Path]:
+    return [program, "-db", "-f", _written(_HAPROXY, place)]
 
 
-def _caddy(program: str, folder: Path, port: int, upstream: int) -> Sequence[str | Path]:
-    return [program, "run", "--adapter", "caddyfile", "--config", _written(_CADDY, folder, port, upstream)]
+def _caddy(program: str, place: Place) -> Sequence[str | Path]:
+    return [program, "run", "--adapter", "caddyfile", "--config", _written(_CADDY, place)]
 
 
-def _traefik(program: str, folder: Path, port: int, upstream: int) -> Sequence[str | Path]:
+def _traefik(program: str, place: Place) -> Sequence[str | Path]:
     quiet = ["--log.level=ERROR", "--accesslog=false", "--global.checknewversion=false"]
     quiet += ["--global.sendanonymoususage=false"]
-    file = _written(_TRAEFIK, folder, port, upstream)
-    return [program, f"--entrypoints.web.address=127.0.0.1:{port}", f"--providers.file.filename={file}", *quiet]
+    file = _written(_TRAEFIK, place)
+    ports = {"web": place.port, "secure": place.tls_port}
+    quiet += [f"--entrypoints.{name}.address=127.0.0.1:{port}" for name, port in ports.items()]
+    return [program, f"--providers.file.filename={file}", *quiet]
 
 
 PROGRAMS = (
@@ -148,7 +181,7 @@ PLAIN = {"aiohttp": "asyncio", "aiohttp, uvloop": "uvloop"}
 
 
 @contextmanager
-def proxies(folder: Path, upstream: int, on: frozenset[int]) -> Iterator[list[Contender]]:
+def proxies(folder: Path, upstream: int, on: frozenset[int], certificate: Path) -> Iterator[list[Contender]]:
     """All that are there, and plain proxies of aiohttp."""
     with ExitStack() as stack:
         found = []
@@ -159,9 +192,11 @@ def proxies(folder: Path, upstream: int, on: frozenset[int]) -> Iterator[list[Co
                 continue
             home = folder / program.name
             home.mkdir()
-            port = free_port()
-            pid = stack.enter_context(listening(program.words(path, home, port, upstream), port, on=on, folder=home))
-            found.append(Contender(program.name, Way.PROXIED, NOTHING, pid, port, _version(path, program.version)))
+            place = Place(home, free_port(), free_port(), upstream, certificate)
+            words = program.words(path, place)
+            pid = stack.enter_context(listening(words, place.port, on=on, folder=home))
+            secure, version = Secure(pid, place.tls_port), _version(path, program.version)
+            found.append(Contender(program.name, Way.PROXIED, NOTHING, pid, place.port, version, secure))
         script = Path(__file__).with_name("plain_proxy.py")
         for name, loop in PLAIN.items():
             pid, told = stack.enter_context(started(script, f"http://127.0.0.1:{upstream}", loop, on=on))

@@ -15,6 +15,7 @@ import gc
 import random
 import select
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,22 +24,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from certificate import HOST
 from messages import Reader, content
 
 PIECE = 256 * 1024
 """Bytes read at once."""
+NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 STALL = 30.0
 """Seconds without any answer, after which the measurement is given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom to call, with what; `name` is for faults."""
+    """Whom to call, with what; `name` is for faults. With `tls`, which says whom to trust, over TLS."""
 
     name: str
     port: int
     requests: Sequence[bytes]
     connections: int
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +59,28 @@ class _Connection:
 
     __slots__ = ("due", "reader", "socket", "unsent")
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=STALL)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=HOST)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)  # noqa: FBT003 (so the library has it)
         self.reader = Reader()
         self.unsent: bytes | memoryview = b""
         self.due = 0.0
 
+    def receive(self) -> bytes | None:
+        """What has come; None where more must come."""
+        try:
+            return self.socket.recv(PIECE)
+        except NOT_YET:
+            return None
+
     def send(self, data: bytes | memoryview) -> bool:
         """As much as goes; whether that is all of it."""
         try:
             sent = self.socket.send(data)
-        except BlockingIOError:
+        except NOT_YET:
             sent = 0
         self.unsent = memoryview(data)[sent:] if sent < len(data) else b""
         return not self.unsent
@@ -83,7 +96,7 @@ class Generator:
 
     def __enter__(self) -> Self:
         self._epoll = select.epoll()
-        self._connections = [_Connection(self._target.port) for _ in range(self._target.connections)]
+        self._connections = [_Connection(self._target.port, self._target.tls) for _ in range(self._target.connections)]
         self._by_number = {each.socket.fileno(): each for each in self._connections}
         for number in self._by_number:
             self._epoll.register(number, select.EPOLLIN)
@@ -189,10 +202,14 @@ class Generator:
     def _received(self, connection: _Connection) -> bool:
         """Whether the answer is whole now."""
         reader = connection.reader
-        data = connection.socket.recv(PIECE)
-        if not data:
-            raise SystemExit(f"{self._target.name} closed a connection: {reader.head.decode(errors='replace')}")
-        if not reader.feed(data):
+        while (data := connection.receive()) is not None:
+            if not data:
+                raise SystemExit(f"{self._target.name} closed a connection: {reader.head.decode(errors='replace')}")
+            if reader.feed(data):
+                break
+            if self._target.tls is None:
+                return False  # epoll tells of the rest; of what TLS has unpacked already it knows nothing
+        else:
             return False
         if not reader.head.startswith(b"HTTP/1.1 200 "):
             raise SystemExit(f"{self._target.name}: {reader.head.decode(errors='replace')}{reader.body[:1000]!r}")

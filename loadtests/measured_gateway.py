@@ -90,6 +90,14 @@ def written(
     return config
 
 
+def with_tls(config: Path, certificate: Path) -> Path:
+    """The settings of another gateway on the same database, which takes calls over TLS."""
+    file = config.with_name("gateway-tls.toml")
+    lines = f'[data]\ntls_certificate = "{certificate}"\ntls_key = "{certificate}"'
+    file.write_text(config.read_text().replace("[data]", lines))
+    return file
+
+
 async def founded(config: Path) -> StoreOptions:
     """The database of a gateway, with its first organization."""
     settings = load(config)

@@ -66,7 +66,7 @@ def started(*words: str | Path, on: frozenset[int]) -> Iterator[tuple[int, re.Ma
         for line in process.stdout or ():
             said += line
             if match := re.search(
-                r"(?P<url>http://\S+)(?:.*account (?P<account>\S+)  credential (?P<credential>\S+))?", line
+                r"(?P<url>https?://\S+)(?:.*account (?P<account>\S+)  credential (?P<credential>\S+))?", line
             ):
                 yield process.pid, match
                 return

@@ -21,7 +21,7 @@ LOADTESTS = Path(__file__).parents[1] / "loadtests"
 
 PROXIES = {"nginx", "HAProxy", "Caddy", "Traefik"}
 GATEWAY = {
-    "gateway, key": {"small", "upload", "download"},
+    "gateway, key": {"small", "tls", "upload", "download"},
     "gateway, /j1ql": {"small", "rows"},
     "gateway, condition": {"small", "rows"},
     "gateway, GraphQL": {"small"},
@@ -39,13 +39,16 @@ def test_the_gateway_is_measured_beside_every_proxy_that_is_there(tmp_path):
     everywhere = {"direct", "aiohttp", "aiohttp, uvloop"} | PROXIES - missing
     told = json.loads(figures.read_text())
     expected = GATEWAY | {name: {"small", "rows", "upload", "download"} for name in everywhere}
+    for name in PROXIES - missing:
+        expected[name].add("tls")
     assert {each["contender"] for each in told["runs"]} == expected.keys()
     for name, cases in expected.items():
         runs = [each for each in told["runs"] if each["contender"] == name]
         assert {(each["case"], each["round"]) for each in runs} == {(case, n) for case in cases for n in (0, 1)}
         assert all(each["calls"] > 0 and each["cpu_seconds"] > 0 for each in runs)
         assert all(
-            (each["delay"] is None) == (name == "direct" or each["case"] in {"upload", "download"}) for each in runs
+            (each["delay"] is None) == (name == "direct" or each["case"] in {"tls", "upload", "download"})
+            for each in runs
         )
         assert len(re.findall(f"(?m)^{re.escape(name)}  .*(?:nothing|policy|upstream)", run.stdout)) == len(cases)
     bars = {text for text in ET.parse(picture).getroot().itertext() if text in expected}

@@ -7,7 +7,9 @@ calls and lets those under way end, and ops is the last that answers.
 
 from __future__ import annotations
 
+import logging
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -32,7 +34,6 @@ from gateway.proxy import (
     Identities,
     Jobs,
     Limiter,
-    Listener,
     ListenerOptions,
     Ops,
     Pages,
@@ -42,8 +43,11 @@ from gateway.proxy import (
     any_reachable,
     listening,
 )
-from gateway.settings import AdminListener, DataListener, OpsListener, Settings
+from gateway.settings import Listener as Where
+from gateway.settings import Settings, stale_certificates, tls_context
 from gateway.stores import Store
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ async def serving(
             bad_keys=_bad_keys(settings, metrics),
         )
         await opened.enter_async_context(chores(settings, control.store, deps, world))
+        for stale in stale_certificates(settings, world.now()):
+            _log.warning("%s", stale)
         health = _health(settings, control.store, metrics)
         listeners = _Listeners(replace(options.listener(settings), shared=shared), metrics, opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))
@@ -153,12 +159,16 @@ class _Listeners:
         self._crowded = partial(metrics.refused_by_address, "connections")
         self._opened = opened
 
-    async def open(
-        self, name: str, where: DataListener | AdminListener | OpsListener, serve: Handler | Admin | Ops
-    ) -> str:
+    async def open(self, name: str, where: Where, serve: Handler | Admin | Ops) -> str:
         """The base URL of a listener that serves now."""
         opening = listening(
-            serve, serve.malformed, host=where.host, port=where.port, options=self._options, crowded=self._crowded
+            serve,
+            serve.malformed,
+            host=where.host,
+            port=where.port,
+            options=self._options,
+            crowded=self._crowded,
+            tls=_tls(name, where),
         )
         try:
             listener = await self._opened.enter_async_context(opening)
@@ -167,11 +177,14 @@ class _Listeners:
             why = os.strerror(fault.errno) if fault.errno and fault.errno > 0 else fault.strerror
             address = _netloc(where.host, where.port)
             raise StartError(f"the {name} listener cannot have {address}: {why}; choose another") from fault
-        return _url(listener)
+        return f"{where.scheme}://{_netloc(listener.host, listener.port)}"
 
 
-def _url(listener: Listener) -> str:
-    return f"http://{_netloc(listener.host, listener.port)}"
+def _tls(name: str, where: Where) -> ssl.SSLContext | None:
+    try:
+        return tls_context(where)
+    except ValueError as fault:
+        raise StartError(f"{name}.{fault}") from fault
 
 
 def _netloc(host: str, port: int) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
-from gateway.settings import Settings, SettingsError, effective, load, table
+from gateway.settings import (
+    Settings,
+    SettingsError,
+    check_certificates,
+    effective,
+    load,
+    stale_certificates,
+    table,
+)
 
 config = click.option(
     "--config",
@@ -31,9 +40,25 @@ def settings_of(file: Path | None) -> Settings:
         raise BadSettings(str(fault)) from None
 
 
+def settings_to_serve(file: Path | None) -> Settings:
+    """Those with which a gateway can serve: the files that it needs for that are as they should be."""
+    settings = settings_of(file)
+    try:
+        check_certificates(settings)
+    except SettingsError as fault:
+        raise BadSettings(str(fault)) from None
+    return settings
+
+
 @click.command()
 @config
 @click.option("--markdown", is_flag=True, help="Print the table of all settings instead.")
 def check(config: Path | None, *, markdown: bool) -> None:
     """Validate the settings, and print them as they take effect, secrets masked."""
-    click.echo(table() if markdown else effective(settings_of(config)))
+    if markdown:
+        click.echo(table())
+        return
+    settings = settings_to_serve(config)
+    click.echo(effective(settings))
+    for stale in stale_certificates(settings, time.time_ns() // 1_000_000):
+        click.echo(f"warning: {stale}", err=True)

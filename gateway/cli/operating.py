@@ -51,7 +51,7 @@ def tell_login(settings: Settings, login: OneTimeLogin) -> None:
     """The link alone goes to standard output; its code is in the fragment, which browsers send to nobody."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.admin.host, settings.admin.host)  # noqa: S104
     click.echo(f"works once, until {date(login.expires_at)}, while `gateway serve` runs:", err=True)
-    click.echo(f"http://{host}:{settings.admin.port}/login#{login.code}")
+    click.echo(f"{settings.admin.scheme}://{host}:{settings.admin.port}/login#{login.code}")
 
 
 def _tell_unbound(settings: Settings, organization: str) -> None:

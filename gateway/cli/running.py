@@ -17,9 +17,9 @@ from gateway import sandbox
 from gateway.app import StartError, serving
 from gateway.app.garbage import kept_aside
 from gateway.app.workers import WorkerOptions, Workers, shared_address, supervised
-from gateway.cli.checking import config, settings_of
+from gateway.cli.checking import config, settings_to_serve
 from gateway.cli.common import run, stop_requested
-from gateway.settings import PREFIX, Settings, SettingsError, load
+from gateway.settings import PREFIX, Settings, SettingsError, check_certificates, load
 
 _LISTENERS = ("data", "admin", "ops")
 
@@ -31,7 +31,7 @@ _LISTENERS = ("data", "admin", "ops")
 def serve(config: Path | None, workers: int, ready_fd: int | None) -> None:
     """Serve until SIGTERM or SIGINT; then let the calls under way end. SIGHUP renews the workers, if there are several,
     with the settings of that moment."""
-    settings = settings_of(config)
+    settings = settings_to_serve(config)
     run(_serve(settings, ready_fd) if workers == 1 else _supervise(settings, config, workers))
 
 
@@ -88,7 +88,7 @@ async def _renew_until(stop: asyncio.Event, renew: asyncio.Event, workers: Worke
 async def _renew(workers: Workers, config: Path | None) -> None:
     """With settings that do not hold, or with which no worker comes up, everything stays as it is."""
     try:
-        load(config)
+        check_certificates(load(config))
         await workers.renew()
     except (SettingsError, StartError) as fault:
         click.echo(f"nothing was renewed: {fault}", err=True)

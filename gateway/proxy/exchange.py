@@ -28,6 +28,10 @@ _BROKEN_BODY = Refusal(Reason.MALFORMED_BODY, "the body broke off, or is not fra
 _CLOSING = frozenset({400, 405, 408})
 """After these answers client and server may disagree about where the next call begins."""
 
+_PIECE = 256 * 1024
+"""Bytes that a client has `send_seconds` for: all of a large answer may take longer on a slow line. And what is written
+to TLS at once is held whole, whatever its limits say."""
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -180,8 +184,13 @@ class Exchange:
         return self._outlet
 
     async def _give(self, data: bytes) -> None:
+        start, last = 0, len(data) - _PIECE
+        while start < last:
+            self._write(data[start : start + _PIECE])
+            await self._left()
+            start += _PIECE
         if data or self._pending:
-            self._write(data)
+            self._write(data[start:])
             await self._left()
 
     def _write(self, data: bytes) -> None:

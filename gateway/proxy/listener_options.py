@@ -12,7 +12,7 @@ class ListenerOptions:
     """Times are seconds, sizes bytes."""
 
     head_seconds: float = 10.0
-    """For a head, from its first byte; a client sends it in one piece."""
+    """For a head, from its first byte, and for the handshake of TLS; a client sends either in one piece."""
     body_seconds: float = 20.0
     """For a body, beside what `body_rate` grants; only time spent waiting for the client counts."""
     body_rate: int = 1024
@@ -32,7 +32,7 @@ class ListenerOptions:
     connections_per_address: int = 128
     """Of these: an office behind one address has some dozens, and one address alone cannot take all of them."""
     trusted_proxies: Networks = LOOPBACK
-    """Who is believed about the address of a client, and has no limit of its own: TLS ends at a proxy beside us."""
+    """Who is believed about the address of a client, and has no limit of its own: a proxy beside us."""
     line_bytes: int = 8190
     """One line of a head, the request line included. A whole head has eight times as many at most."""
     head_lines: int = 128

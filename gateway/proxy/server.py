@@ -1,18 +1,21 @@
 """The listener: connections of clients, and the calls that come in on them, one after the other.
 
 Each connection has one task, which reads a head, has the call served, and goes on to the next one. What cannot be read
-as a call, and calls beside our limits, are answered in our words too.
+as a call, and calls beside our limits, are answered in our words too. A connection that speaks TLS counts before its
+handshake, and one too many costs none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.http1 import Address, Head, Reason, Refusal, Reply, counted_as, is_in, peer_address
 from gateway.http1.framing import request_length
@@ -21,6 +24,7 @@ from gateway.http1.reader import Reader
 from gateway.proxy.connections import CROWDED, Connections
 from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.handshakes import BACKLOG, accepting, shake_hands
 from gateway.proxy.link import Link
 from gateway.proxy.listener_options import ListenerOptions
 from gateway.proxy.wire import ClientGone, Incoming
@@ -57,6 +61,7 @@ class _Server:
     options: ListenerOptions
     crowded: Crowded
     counted: Connections
+    tls: ssl.SSLContext | None
     deadlines: Deadlines = field(default_factory=Deadlines)
     open: set[_Connection] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,15 +84,33 @@ async def listening(  # noqa: PLR0913 (what a listener is made of)
     Raises OSError if the address cannot be had.
     """
     options = options or ListenerOptions()
-    server = _Server(serve, malformed, options, crowded, Connections(options))
+    server = _Server(serve, malformed, options, crowded, Connections(options), tls)
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(_drained, server)
+        taken = accepting(partial(_arrived, server), host, port, options) if tls else _taking(server, host, port)
+        yield Listener(host, await opened.enter_async_context(taken))
+
+
+@asynccontextmanager
+async def _taking(server: _Server, host: str, port: int) -> AsyncIterator[int]:
+    """Takes connections without TLS while the block runs; the port that it got."""
+    shared = server.options.shared
     sockets = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(server), host, port, backlog=1024, reuse_port=options.shared or None, ssl=tls
+        lambda: _Connection(server), host, port, backlog=BACKLOG, reuse_port=shared or None
     )
     try:
-        yield Listener(host, sockets.sockets[0].getsockname()[1])
+        yield sockets.sockets[0].getsockname()[1]
     finally:
         sockets.close()
-        await _drained(server)
+
+
+def _arrived(server: _Server, raw: socket.socket, peer: object) -> None:
+    """A connection that will speak TLS. One that is refused is told nothing, there is no language for it yet."""
+    connection = _Connection(server)
+    if connection.enter(peer):
+        raw.close()
+    else:
+        connection.shake_hands(raw)
 
 
 async def _drained(server: _Server) -> None:
@@ -126,19 +149,11 @@ class _Connection(Link):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        server = self._server
-        self._peer = _peer(transport)
-        if self._peer is not None and not is_in(self._peer, self._options.trusted_proxies):
-            self._address = counted_as(self._peer)
-        if refusal := server.counted.refused(self._address):
-            if refusal is CROWDED:
-                server.crowded()
+        if self._server.tls is None and (refusal := self.enter(transport.get_extra_info("peername"))):
             self._is_deaf = True
             self._say(refusal)
             self.close()
             return
-        server.counted.take(self._address)
-        server.open.add(self)
         self.task = asyncio.get_running_loop().create_task(self._calls())
 
     def data_received(self, data: bytes) -> None:
@@ -151,7 +166,7 @@ class _Connection(Link):
         if self._is_deaf or (self._exchange is None and not self.reader.waiting):
             return False
         self.abort_at(asyncio.get_running_loop().time() + self._options.half_closed_seconds)
-        return self.transport is not None and self.transport.get_extra_info("sslcontext") is None  # TLS has no halves
+        return self._server.tls is None  # the loops' TLS has no halves
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -178,13 +193,46 @@ class _Connection(Link):
     def _has_more_to_send(self) -> bool:
         return self.transport is not None and self.transport.get_write_buffer_size() > 0
 
+    # --- the beginning
+
+    def enter(self, peer: object) -> Refusal | None:
+        """Why it is one too many, or None: then it counts. `peer` is the other end's address as sockets have it."""
+        server = self._server
+        self._peer = peer_address(peer[0]) if isinstance(peer, tuple) else None
+        if self._peer is not None and not is_in(self._peer, self._options.trusted_proxies):
+            self._address = counted_as(self._peer)
+        if refusal := server.counted.refused(self._address):
+            if refusal is CROWDED:
+                server.crowded()
+            return refusal
+        server.counted.take(self._address)
+        server.open.add(self)
+        return None
+
+    def shake_hands(self, raw: socket.socket) -> None:
+        """Begins the handshake; `connection_made` follows, or `connection_lost`."""
+        self.task = asyncio.get_running_loop().create_task(self._shake_hands(raw))
+
+    async def _shake_hands(self, raw: socket.socket) -> None:
+        tls = self._server.tls
+        assert tls is not None  # noqa: S101 (others shake no hands)
+        try:
+            await shake_hands(raw, self, tls, self._options)
+        except OSError as fault:
+            self.connection_lost(fault)
+        except BaseException:
+            self.connection_lost(None)
+            raise
+
     def stop(self) -> None:
         """No call begins after the one under way, if there is one."""
         self._is_stopping = True
-        if self._exchange is None:
-            self.close()
-        else:
+        if self._exchange is not None:
             self._exchange.be_last()
+        elif self.transport is not None:
+            self.close()
+        elif self.task is not None:
+            self.task.cancel()  # in its handshake
 
     # --- one call after the other
 
@@ -276,18 +324,20 @@ class _Connection(Link):
         transport = self.transport
         if transport is None or transport.is_closing():
             return
-        nothing_comes = self.reader.ended or (self.reader.is_between and not self.reader.waiting)
-        if nothing_comes or not transport.can_write_eof():
+        if self.reader.ended or (self.reader.is_between and not self.reader.waiting):
             self.close()
+            return
+        self.read_on()
+        loop, seconds = asyncio.get_running_loop(), self._options.linger_seconds
+        if self._server.tls is not None:
+            loop.call_later(seconds, self.close)  # TLS has no halves; but most clients close now
             return
         try:
             transport.write_eof()
         except OSError:  # the client has left, which nobody has read while reading was paused
             transport.abort()
-            return
-        if self._holding_back:
-            transport.resume_reading()
-        self.abort_at(asyncio.get_running_loop().time() + self._options.linger_seconds)
+        else:
+            self.abort_at(loop.time() + seconds)
 
     def _say(self, refusal: Refusal) -> None:
         """Answers outside of any call."""
@@ -305,9 +355,3 @@ def _is_kept(head: Head) -> bool:
         return head.version >= (1, 1)
     tokens = {token.strip().lower() for value in said for token in value.split(b",")}
     return b"close" not in tokens and (head.version >= (1, 1) or b"keep-alive" in tokens)
-
-
-def _peer(transport: asyncio.BaseTransport) -> Address | None:
-    """None for one that has left already, and for a socket without addresses."""
-    name = transport.get_extra_info("peername")
-    return peer_address(name[0]) if isinstance(name, tuple) else None

@@ -23,6 +23,9 @@ _INTERIM = 16
 _SWITCHING = 101
 """Hands the connection over to another protocol, which nobody has asked for."""
 
+_OURS = frozenset({b"content-length", b"host", b"transfer-encoding"})
+"""Said here alone: a second one would give the request two readings."""
+
 _WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 """Methods whose request says that its body is empty."""
 
@@ -91,6 +94,8 @@ class UpstreamLink(Link):
 
     def _send(self, request: Outgoing, host: bytes, target: bytes) -> None:
         body = request.body
+        if not _OURS.isdisjoint([name for name, _ in request.headers]):
+            raise ValueError(f"a request's headers must not hold {b', '.join(sorted(_OURS)).decode()}")
         framing, outlet = _framing(request)
         start = b"%b %b HTTP/1.1" % (request.method.encode("ascii"), target)
         head = written(start, ((b"host", host), *request.headers, *framing))

@@ -83,7 +83,9 @@ class Incoming(Source, Protocol):
 
 
 class Outgoing(NamedTuple):
-    """One request to an upstream. A body in pieces has `length` bytes, or is sent chunked for None."""
+    """One request to an upstream. A body in pieces has `length` bytes, or is sent chunked for None.
+
+    `headers` say neither host nor framing: the sender does."""
 
     method: str
     url: str

@@ -7,20 +7,23 @@ Names of variables know no case, so that they reach only organizations whose id 
 is a fault.
 """
 
+from gateway.settings.certificates import check_certificates, stale_certificates, tls_context
+from gateway.settings.listeners import Listener
 from gateway.settings.reading import SettingsError, load, validated
-from gateway.settings.sections import PREFIX, AdminListener, DataListener, OpsListener, Settings
+from gateway.settings.sections import PREFIX, Settings
 from gateway.settings.showing import effective, fields, table
 
 __all__ = [
     "PREFIX",
-    "AdminListener",
-    "DataListener",
-    "OpsListener",
+    "Listener",
     "Settings",
     "SettingsError",
+    "check_certificates",
     "effective",
     "fields",
     "load",
+    "stale_certificates",
     "table",
+    "tls_context",
     "validated",
 ]

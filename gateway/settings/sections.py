@@ -10,16 +10,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway import keys
 from gateway.authz import Mode
-from gateway.http1 import LOOPBACK
 from gateway.keys import Predefined, check_role
 from gateway.settings.kinds import (
     Capabilities,
     Count,
     DatabaseURL,
     OrganizationId,
-    Port,
     ProjectSlug,
-    Proxies,
     QuotaText,
     RateText,
     RedisURL,
@@ -27,38 +24,10 @@ from gateway.settings.kinds import (
     Section,
     SigningSecret,
 )
+from gateway.settings.listeners import AdminListener, DataListener, OpsListener
 from gateway.settings.upstreams import Organization, Upstreams
 
 PREFIX = "GATEWAY_"
-
-
-class DataListener(Section):
-    """Upstream routes and the faces of the control plane: what API consumers reach."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on; loopback unless told otherwise, because TLS ends in front of the gateway."""
-    port: Port = 8080
-    """Port; 0 takes a free one."""
-    trusted_proxies: Proxies = LOOPBACK
-    """Networks whose proxies tell the client's address in `X-Forwarded-For`, on all listeners, and have no limit."""
-
-
-class AdminListener(Section):
-    """Administration: logging in, and the faces of the control plane; nothing is forwarded from here."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: Port = 8081
-    """Port; 0 takes a free one."""
-
-
-class OpsListener(Section):
-    """Metrics and health; nothing secret."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: Port = 9090
-    """Port; 0 takes a free one."""
 
 
 class Secrets(Section):
@@ -268,7 +237,7 @@ class Timeouts(Section):
     """In seconds."""
 
     client_head: Seconds = 10.0
-    """For the head of a call, from its first byte."""
+    """For the head of a call, from its first byte, and for the handshake of TLS."""
     client_body: Seconds = 20.0
     """For a body, beside what `limits.body_rate` grants."""
     client_send: Seconds = 30.0

@@ -60,6 +60,8 @@ VALUES = {"rate": "1/1", "quota": "1/day", "concurrent": 1}
 READ_ELSEWHERE = {
     "data.host",
     "data.port",
+    "data.tls_certificate",
+    "data.tls_key",
     "limits.control_tokens",
     "limits.cursor",
     "limits.jobs",

@@ -1,16 +1,16 @@
 """What a case of the corpus of calls is: bytes of a client, and what a server must make of them.
 
 What must come of it does not depend on how the bytes are cut into segments. `RFC` numbers are 9110 (semantics) and 9112
-(HTTP/1.1). Where the RFC lets a server choose, so do the cases: `EITHER`.
+(HTTP/1.1). Where the RFC lets a server choose, the cases say what ours has chosen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Flag, auto
+from enum import Enum, auto
 
 
-class End(Flag):
+class End(Enum):
     """What becomes of the connection after the last call of a case."""
 
     NEXT = auto()
@@ -19,9 +19,6 @@ class End(Flag):
     """The last call is answered, and what follows it is never looked at."""
     REFUSED = auto()
     """What follows the calls is answered with a 4xx, and the connection closed."""
-
-
-EITHER = End.NEXT | End.REFUSED
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +88,3 @@ def closed(name: str, data: bytes, *calls: Call, why: str = "") -> Case:
 def refused(name: str, data: bytes, *calls: Call, why: str = "") -> Case:
     """The calls are served, what follows them is refused."""
     return Case(name, data, calls, End.REFUSED, why)
-
-
-def either(name: str, data: bytes, *calls: Call, why: str = "") -> Case:
-    """Served or refused, as the server likes; but read as these calls or not at all."""
-    return Case(name, data, calls, EITHER, why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -17,4 +18,5 @@ def pytest_collection_modifyitems(items):
 
 def pytest_asyncio_loop_factories(config, item):
     """The gateway runs on uvloop, whose transports differ from the standard library's where connections break."""
-    return {"uvloop": uvloop.new_event_loop}
+    every = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return every if item.path.name == "test_tls.py" else {"uvloop": uvloop.new_event_loop}  # TLS is the loop's own work

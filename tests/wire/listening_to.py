@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -73,7 +74,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def listening_to(serve: Serve, **options: Any) -> AsyncIterator[Listening]:
+async def listening_to(serve: Serve, *, tls: ssl.SSLContext | None = None, **options: Any) -> AsyncIterator[Listening]:
     """As the gateway's handler does, a Stop is answered, or cuts what has begun; and who has left is left."""
     ended: list[str] = []
 
@@ -88,7 +89,7 @@ async def listening_to(serve: Serve, **options: Any) -> AsyncIterator[Listening]
         else:
             ended.append("answered")
 
-    found = listening(served, _reply, host="127.0.0.1", port=0, options=replace(PATIENT, **options))
+    found = listening(served, _reply, host="127.0.0.1", port=0, options=replace(PATIENT, **options), tls=tls)
     async with found as listener:
         yield Listening(listener.port, ended)
 

@@ -18,12 +18,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 @dataclass
 class Read:
-    """One call; `whole` when the end of its body came."""
+    """One call; `whole` when the end of its body came, `refused` where the reader takes it for no body."""
 
     method: str
     target: bytes
     body: bytes = b""
     whole: bool = False
+    refused: bool = False
     headers: tuple[tuple[bytes, bytes], ...] | None = None
     """Names in lower case; None where the reader cannot be asked (aiohttp puts trailers among the next call's)."""
 
@@ -44,6 +45,8 @@ def by_h11(data: bytes) -> list[Read]:
         try:
             _one_by_h11(connection, found)
         except h11.RemoteProtocolError:
+            if found and not found[-1].whole:
+                found[-1].refused = True
             break
         if not _goes_on(connection, found):
             break
@@ -93,6 +96,8 @@ def _by_aiohttp(parser: HttpRequestParser, data: bytes) -> list[Read]:
         try:
             messages, upgraded, _ = parser.feed_data(data[place : place + 1])
         except HttpProcessingError:
+            if found and not found[-1][0].whole:
+                found[-1][0].refused = True
             break
         found += [
             (Read(message.method, message.path.encode("utf-8", "surrogateescape")), payload)
@@ -107,6 +112,7 @@ def _by_aiohttp(parser: HttpRequestParser, data: bytes) -> list[Read]:
 
 def _take(read: Read, payload: StreamReader) -> None:
     """What there is of a body; a broken one never is whole."""
+    read.refused = payload.exception() is not None
     with suppress(Exception):
         read.body += payload.read_nowait()
         read.whole = payload.is_eof()

@@ -6,10 +6,11 @@ segments: each call that the handler gets is read the same by every reference th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from wire.cases import CHUNKED, End, get, post
@@ -21,6 +22,8 @@ SEEDS = sorted({case.data for case in [*heads.ALL, *framing.ALL, *pipelines.ALL]
 GOOD = sorted(
     {case.data for case in [*heads.ALL, *framing.ALL, *pipelines.ALL] if case.end is End.NEXT and len(case.data) <= 600}
 )
+PADDED = re.compile(rb'[0-9A-Fa-f](?:[ \t]+;|;[^\r\n"]*[ \t])')
+"""White space round a chunk's extension, which RFC 9112, section 7.1.1, asks us to take: the references do not."""
 WORDS = [
     *[bytes([byte]) for byte in b'\r\n\t\0\x0b\x0c\x1f \x7f\x85\xa0\xff:;,"\\0159aAfFxX+-_=?'],
     *[b"\r\n", b"\r\n\r\n", b"\n\n", b"\r\r\n", b"\n\r", b"\r\n ", b"\r\n\t", b" :", b"; ", b', "'],
@@ -46,6 +49,7 @@ def streams(draw: st.DrawFn) -> bytes:
         end = min(len(data), start + draw(st.sampled_from([0, 0, 0, 1, 2, 5, 20])))
         word = draw(st.sampled_from([*WORDS, b"", data[start : start + 20]]))
         data = data[:start] + word + data[end:]
+    assume(not PADDED.search(data))
     return data or b"\n"
 
 
@@ -71,7 +75,6 @@ TRIED = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-MERGED = "the trailers of a body become headers of the next call"
 
 
 @TRIED
@@ -81,12 +84,13 @@ def test_what_comes_out_of_any_bytes_is_what_others_read(room, given_segments):
         assert (seen.method, seen.target) == (other.method, other.target), shown
         if seen.whole and other.whole:
             assert seen.body == other.body, shown
+        elif seen.whole:
+            assert other.refused, shown
+            assert seen.body.startswith(other.body), shown
         else:
-            assert not seen.whole, shown
             assert other.body.startswith(seen.body), shown
 
 
-@pytest.mark.xfail(strict=False, reason=MERGED)
 @TRIED
 @example([post(CHUNKED, body=b"0\r\nX-A: 1\r\n\r\n") + get()])
 @given(segments())

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import ssl
 import sys
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from certificates import EPOCH, LOCALHOST, LOOPBACK, authority
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.http1 import Reason
 from gateway.proxy import UpstreamOptions, Upstreams
@@ -26,8 +23,6 @@ from wire.scripted import says, scripted
 
 REFUSED = {Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_FAILED}
 OPTIONS = UpstreamOptions(connect_seconds=10, answer_seconds=10, idle_seconds=10)
-EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
-FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
 ASKING = """
 import asyncio, json, sys, uvloop
@@ -41,79 +36,6 @@ async def main():
 
 uvloop.run(main())
 """
-
-
-@dataclass
-class Authority:
-    """A CA that was made for a test."""
-
-    folder: Path
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
-
-    def context(self, name: str, *names: x509.GeneralName, until: datetime = FAR) -> ssl.SSLContext:
-        """A server's, with a certificate for these names."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        made = builder(name, self.certificate.subject, key, until)
-        made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        made = made.add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
-        )
-        certificate = made.sign(self.key, hashes.SHA256())
-        file = self.folder / f"{name}.pem"
-        secret = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        file.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(file)
-        return context
-
-
-def builder(name: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, until: datetime) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(named(name))
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(EPOCH)
-        .not_valid_after(until)
-    )
-
-
-def named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def authority(folder: Path, name: str) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
-    usage = dict.fromkeys(
-        [
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ],
-        False,
-    )
-    made = builder(name, named(name), key, FAR)
-    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    made = made.add_extension(
-        x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **usage), critical=True
-    )
-    made = made.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    return Authority(folder, key, made.sign(key, hashes.SHA256()))
-
-
-LOCALHOST = x509.DNSName("localhost")
-LOOPBACK = x509.IPAddress(IPv4Address("127.0.0.1"))
 
 
 async def test_an_upstream_that_nobody_vouches_for_is_sent_nothing(tmp_path):
