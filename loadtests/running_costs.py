@@ -7,7 +7,7 @@
     a scrape       CPU and bytes of `/metrics`, for each worker
     a connection   memory and descriptors of a client that is silent
     the unit       CPU of a call that a plain proxy of aiohttp passes on, so that other moments can be compared
-    a last use     CPU of the database, and how long a batch holds up other changes, for each key that was used
+    a last use     CPU of the database for each key that was used, and what a change takes while they are written
 
 CPU and memory are those that the system counts, so that a machine with other work to do tells nearly the same; rates
 are not. Linux alone.
@@ -23,8 +23,9 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -35,19 +36,22 @@ from calls import CASES, Way, answer
 from distinct_keys import PATIENCE, prepared
 from generator import Generator, Target
 from installation import Installation, Wanted, installed
-from keys import databases, opened, say
+from keys import BEGINNING, databases, opened, say
 from messages import Reader
 from processes import cpu_seconds, family, started
 from watching import holding
 
-from gateway.proxy.uses import BATCH
-from gateway.stores import StoreOptions
+from gateway.metrics import Metrics
+from gateway.proxy.uses import BATCH, Uses, UseWriter
+from gateway.stores import Store, StoreOptions
 from gateway.stores.values import KeyUse
 
 HERE = Path(__file__).parent
 SMALL = CASES[0]
 CONNECTIONS = 64
 """Many, because the kernel deals them out by chance: two workers shall have about as many."""
+CHANGES = 50
+"""Revocations that are measured."""
 
 
 def patient(workers: int, keys: int) -> Wanted:
@@ -232,21 +236,45 @@ def recording() -> Iterator[tuple[int, list[tuple[int, int]]]]:
 async def last_uses(options: StoreOptions, count: int) -> list[tuple[str, float]]:
     """Of so many keys, written as a gateway does; the database is PostgreSQL."""
     await prepared(options, count)
-    now = time.time_ns() // 1_000_000
-    took = []
-    async with await asyncpg.create_pool(options.url, min_size=1, max_size=1) as server, opened(options) as (store, _):
+    names = [f"key-{number}" for number in range(count)]
+    few = names[: count // 4], names[-(count // 4) :]
+    async with (
+        await asyncpg.create_pool(options.url, min_size=1, max_size=1) as server,
+        opened(options) as (store, _),
+        opened(options) as (other, _),
+    ):
         main = int((await server.fetchval("SELECT pg_read_file('postmaster.pid')")).split()[0])
-        before = cpu_seconds(main)
-        for start in range(0, count, BATCH):
-            batch = {f"key-{number}": KeyUse(now, None) for number in range(start, min(count, start + BATCH))}
-            began = time.monotonic()
-            await store.registry.note_uses(batch)
-            took.append(time.monotonic() - began)
-        used = cpu_seconds(main) - before
+        used = [await _told(store, names, now, partial(cpu_seconds, main)) for now in (BEGINNING, BEGINNING + 1)]
+        quiet = await _changes(other, few[0][:CHANGES])
+        uses = Uses()
+        uses.put_back({name: KeyUse(2 * BEGINNING) for name in names})
+        writer = UseWriter(uses, store.registry.note_uses, Metrics(), lambda: BEGINNING)
+        _, beside = await asyncio.gather(writer.round(), _changes(other, few[1][:CHANGES]))
     return [
-        ("last use, CPU of PostgreSQL, us", used / count * 1e6),
-        ("last use, us", statistics.median(took) / BATCH * 1e6),
+        ("last use, CPU of PostgreSQL, us", used[0] / count * 1e6),
+        ("last use that is hardly news, CPU of PostgreSQL, us", used[1] / count * 1e6),
+        ("change, ms", quiet),
+        ("change beside last uses, ms", beside),
     ]
+
+
+async def _told(store: Store, names: Sequence[str], now: int, of_server: Callable[[], float]) -> float:
+    before = of_server()
+    for start in range(0, len(names), BATCH):
+        uses = {name: KeyUse(now) for name in names[start : start + BATCH]}
+        await store.registry.note_uses(uses, step=Uses().step)
+    return of_server() - before
+
+
+async def _changes(store: Store, names: Sequence[str]) -> float:
+    """Milliseconds until the revocation of a key is acknowledged, the median of these."""
+    took = []
+    for name in names:
+        began = time.monotonic()
+        async with store.registry.change() as change:
+            await change.revoke_key(name, at=BEGINNING, by="operator")
+        took.append(time.monotonic() - began)
+    return statistics.median(took) * 1e3
 
 
 # --- all of it ----------------------------------------------------------------------------------------------------

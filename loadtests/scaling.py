@@ -10,7 +10,7 @@ SIZING.md: everything here is in microseconds of the machine, and the moment, of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -62,8 +62,11 @@ class Costs:
     change: float
     hearer: float
     use: float
-    use_holds: float
-    """Microseconds of time in which other changes wait for one key's last use."""
+    use_told: float
+    """Of a last use that is hardly later than what is written."""
+    change_ms: float
+    change_beside_ms: float
+    """Milliseconds until a change is acknowledged, and while last uses are written."""
 
 
 def costs(bench: Mapping[str, Any], running: Mapping[str, Any]) -> Costs:
@@ -98,7 +101,9 @@ def costs(bench: Mapping[str, Any], running: Mapping[str, Any]) -> Costs:
         change=CHANGE_UNITS * unit,
         hearer=HEARER_UNITS * unit,
         use=figures["last use, CPU of PostgreSQL, us"] * then,
-        use_holds=figures["last use, us"] * then,
+        use_told=figures["last use that is hardly news, CPU of PostgreSQL, us"] * then,
+        change_ms=figures["change, ms"] * then,
+        change_beside_ms=figures["change beside last uses, ms"] * then,
     )
 
 
@@ -112,9 +117,9 @@ WORKERS = 12
 """On a machine of 16 cores: the kernel's part of the network needs some."""
 CALLS_OF_A_KEY = 1
 """A second, on average: as many keys are in use as there are calls a second, by Zipf's law."""
-MEMORY_KEYS, REDIS_TTL, LEASE, CANARY, LAST_USED, SCRAPE = 100_000, 300, 2, 60, 30, 15
+MEMORY_KEYS, REDIS_TTL, LEASE, CANARY, PRECISION, SCRAPE = 100_000, 300, 2, 60, 300, 15
 """Settings, all but the first as they are without one: `store.memory_keys`, `.redis_ttl`, `.lease`, `.canary_seconds`,
-`keys.last_used_seconds`; and seconds between scrapes."""
+`keys.last_used_precision`; and seconds between scrapes."""
 USES_ROOM = 50_000
 """Keys whose last use a worker can hold: `proxy/uses.py`."""
 CALLS_OF_A_CONNECTION = 2
@@ -124,11 +129,10 @@ UPSTREAM_SECONDS = 0.05
 SHARE_SECONDS, SHARE_CALLS = 1, 1_000
 """A share of a limit lasts a second or so, and is of so many calls at most: `proxy/shares.py`."""
 POSTGRESQL_CORES = 8
-DAY = 86_400
 NETWORK = 10e9 / 8
 """Bytes a second of a machine, each way."""
 FEW = 0.1
-"""The part of the time of changes that last uses may take, and of a core that canaries may."""
+"""The part of a core that canaries may take."""
 
 
 # --- callers ------------------------------------------------------------------------------------------------------
@@ -222,9 +226,14 @@ class Demand:
 
     @property
     def uses(self) -> float:
-        """Last uses that are written, a second: each worker writes those that it knows of."""
-        calls = self.rate / self.workers * LAST_USED
-        return self.workers * min(USES_ROOM, distinct(self.keys, calls)) / LAST_USED
+        """Last uses that are told, a second: each worker tells those that it knows of, twice in a precision."""
+        calls = self.rate / self.workers * PRECISION / 2
+        return self.workers * min(USES_ROOM, distinct(self.keys, calls)) / (PRECISION / 2)
+
+    @property
+    def uses_written(self) -> float:
+        """Of these: a key that another worker has told of is not written again."""
+        return min(self.uses, distinct(self.keys, self.rate * PRECISION / 2) / (PRECISION / 2))
 
     @property
     def canary_cores(self) -> float:
@@ -236,27 +245,14 @@ class Demand:
         """Of look-ups, leases and last uses; canaries are told apart."""
         one = self.costs
         found = self.of_sql * one.sql_find + (self.missed - self.of_sql) * one.sql_true
-        return (found + self.workers * one.renewal + self.uses * one.use) / 1e6
+        uses = self.uses_written * one.use + (self.uses - self.uses_written) * one.use_told
+        return (found + self.workers * one.renewal + uses) / 1e6
 
     @property
     def redis_cores(self) -> float:
         one = self.costs
         found = self.of_sql * one.redis_fill + (self.missed - self.of_sql) * one.redis_find
         return (found + self.questions * one.redis_find) / 1e6
-
-    @property
-    def uses_full(self) -> float:
-        """The part of the time in which other changes wait for last uses; more than 1 cannot be."""
-        return self.uses * self.costs.use_holds / 1e6
-
-    @property
-    def last_used_seconds(self) -> float:
-        """What `keys.last_used_seconds` must be, so that last uses hold up changes for a FEW of the time."""
-        return seconds_for(
-            lambda seconds: self.workers * distinct(self.keys, self.rate / self.workers * seconds) / seconds,
-            FEW / (self.costs.use_holds / 1e6),
-            LAST_USED,
-        )
 
     @property
     def canary_seconds(self) -> float:
@@ -273,14 +269,5 @@ class Demand:
         return {
             "one Redis": self.redis_cores,
             "PostgreSQL's cores": (self.sql_cores + self.canary_cores) / POSTGRESQL_CORES,
-            "changes, which wait for last uses": self.uses_full,
             "the network of a machine": self.network / NETWORK,
         }
-
-
-def seconds_for(a_second: Callable[[float], float], most: float, least: float) -> float:
-    """The least time, doubled from the least, after which so few are written a second."""
-    seconds = least
-    while a_second(seconds) > most and seconds <= DAY:
-        seconds *= 2
-    return seconds

@@ -16,9 +16,7 @@ from typing import Any
 from scaling import (
     CALLS_OF_A_CONNECTION,
     CANARY,
-    DAY,
     KEY_KB,
-    LAST_USED,
     LEASE,
     MEMORY_KEYS,
     RATES,
@@ -63,7 +61,9 @@ def unit_table(one: Costs) -> Iterator[str]:
         ("a change: CPU of PostgreSQL", one.change, "µs", sizing),
         ("… and for each worker that hears of it", one.hearer, "µs", sizing),
         ("a key's last use: CPU of PostgreSQL", one.use, "µs", running),
-        ("… time in which other changes wait", one.use_holds, "µs", running),
+        ("… which is hardly later than what is written", one.use_told, "µs", running),
+        ("a change, until it is acknowledged", one.change_ms, "ms", running),
+        ("… while last uses of 10,000 keys are written", one.change_beside_ms, "ms", running),
     ):
         yield f"| {what} | {rounded(value)} {unit} | `{source}` |"
 
@@ -87,11 +87,10 @@ _ROWS: Mapping[str, Callable[[Demand], str]] = {
     "… in a hundred calls": lambda one: rounded(100 * one.questions / one.rate),
     "**Redis: cores** (one server has one)": lambda one: rounded(one.redis_cores),
     "renewals of leases, a second": lambda one: rounded(one.workers / (0.2 * LEASE)),
-    "last uses written, a second": lambda one: rounded(one.uses),
+    "last uses told, a second": lambda one: rounded(one.uses),
+    "… of these written": lambda one: rounded(one.uses_written),
     "**PostgreSQL: cores**, canaries apart": lambda one: rounded(one.sql_cores),
     "… canaries, every 60 s": lambda one: rounded(one.canary_cores),
-    "**time that changes wait for last uses**": lambda one: f"{rounded(100 * one.uses_full)} %",
-    "`keys.last_used_seconds` for 10 % of it": lambda one: _longer(one.last_used_seconds, LAST_USED),
     "`store.canary_seconds` for 0.1 cores": lambda one: _longer(one.canary_seconds, CANARY),
     "connections to PostgreSQL, all": lambda one: f"{8 * (one.workers + one.machines + 1) + 3:,}",
     "connections to Redis, all, at most": lambda one: f"{32 * one.workers:,}",
@@ -129,9 +128,7 @@ def _scrapes(one: Demand) -> float:
 
 
 def _longer(seconds: float, usual: float) -> str:
-    if seconds <= usual:
-        return "as it is"
-    return "a day is too little" if seconds > DAY else rounded(seconds)
+    return "as it is" if seconds <= usual else rounded(seconds)
 
 
 def _first(full: Mapping[str, float]) -> str:

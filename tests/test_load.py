@@ -271,7 +271,7 @@ def test_a_key_that_calls_often_asks_seldom_and_one_that_calls_seldom_asks_each_
 def test_more_calls_take_more_of_everything(loadtests):
     scaling, page = loadtests("scaling"), loadtests("scaling_page")
     each = [scaling.Demand(rate, scaling.costs(*page.measured())) for rate in scaling.RATES]
-    for name in ("workers", "questions", "uses", "redis_cores", "sql_cores", "canary_cores", "uses_full"):
+    for name in ("workers", "questions", "uses", "redis_cores", "sql_cores", "canary_cores", "uses_written"):
         found = [getattr(one, name) for one in each]
         assert found == sorted(found), name
         assert found[0] < found[-1], name
@@ -284,7 +284,7 @@ def test_more_calls_take_more_of_everything(loadtests):
         ("workers", None),
         ("beside", {"log", "unit", "scrape", "idle worker", "silent connection"}),
         ("way", {"client sends", "client gets", "upstream sends", "upstream gets"}),
-        ("uses", {"last use"}),
+        ("uses", {"last use", "last use that is hardly news", "change", "change beside last uses"}),
     ],
 )
 def test_what_a_gateway_costs_beside_its_calls_is_told(tmp_path, part, told):

@@ -46,7 +46,8 @@ class Every(Protocol):
 @asynccontextmanager
 async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> AsyncIterator[None]:
     """Done while the block runs; what was noted until its end is written down then."""
-    writer = UseWriter(deps.uses, store.registry.note_uses, deps.metrics, world.now)
+    write = partial(store.registry.note_uses, step=deps.uses.step)
+    writer = UseWriter(deps.uses, write, deps.metrics, world.now)
     count = partial(_count_expiring, store.registry, settings.keys.warn_days, deps.metrics, world)
     canary, each = Canary(store, deps.metrics, world), settings.store.canary_seconds
     checks = options.checks(settings)

@@ -40,6 +40,7 @@ from gateway.proxy import (
     Seals,
     Unlimited,
     Upstreams,
+    Uses,
     any_reachable,
     listening,
 )
@@ -99,6 +100,7 @@ async def serving(
             documents={openapi.PLACE: openapi.document()},
             limiter=Limiter(options.limiter(settings), control.store.counters, now=world.now),
             bad_keys=_bad_keys(settings, metrics),
+            uses=Uses(precision=settings.keys.last_used_precision),
         )
         await opened.enter_async_context(chores(settings, control.store, deps, world))
         for stale in stale_certificates(settings, world.now()):

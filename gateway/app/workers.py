@@ -85,6 +85,8 @@ class Workers:
         self._metrics = metrics
         self._watched: dict[_Worker, asyncio.Task[None]] = {}
         self._stopping: set[_Worker] = set()
+        self._turn = asyncio.Lock()
+        """Held while a worker comes up in the place of another one: it is renewed, or has the settings of now."""
         self._young = 0
 
     @property
@@ -101,10 +103,18 @@ class Workers:
             raise
 
     async def renew(self) -> None:
-        """Replaces all workers, one by one. Raises StartError where a new one does not come up; the old ones stay."""
-        for old in [worker for worker in self._watched if worker not in self._stopping]:
-            await self._add()
-            self._stopping.add(old)
+        """Replaces all workers, one by one. Raises StartError where a new one does not come up; the old ones stay.
+
+        One that takes a dead one's place is waited for: it may have read the settings of before.
+        """
+        async with self._turn:
+            before = [worker for worker in self._watched if worker not in self._stopping]
+        for old in before:
+            async with self._turn:
+                if old not in self._watched:  # it died meanwhile, and another one has its place
+                    continue
+                await self._add()
+                self._stopping.add(old)
             await self._end(old)
 
     async def stop(self) -> None:
@@ -156,13 +166,22 @@ class Workers:
             _log.error("worker %s ended with status %s; another one is started", worker.process.pid, status)
             if self._young:
                 await asyncio.sleep(_DELAYS[min(self._young, len(_DELAYS)) - 1])
-            try:
-                await self._add()
+            if await self._replaced(worker):
                 break
-            except StartError as fault:
-                _log.error("%s", fault)
         self._watched.pop(worker, None)
         self._stopping.discard(worker)
+
+    async def _replaced(self, dead: _Worker) -> bool:
+        """Whether another one has the place of one that is dead."""
+        async with self._turn:
+            try:
+                if dead not in self._stopping:
+                    await self._add()
+            except StartError as fault:
+                _log.error("%s", fault)
+                return False
+            self._watched.pop(dead, None)
+            return True
 
     async def _end(self, worker: _Worker) -> None:
         if worker.process.returncode is None:

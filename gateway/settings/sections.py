@@ -115,6 +115,8 @@ class Keys(Section):
     """Days before its end from which on listings and a metric say that a key expires soon."""
     last_used_seconds: Seconds = 30.0
     """Seconds between two rounds in which the last uses of keys are written down; no call waits for it."""
+    last_used_precision: Seconds = 300.0
+    """Seconds by which what is written of a key in use may be behind; the first use of a key is written at once."""
     organization_keys_manage: bool = False
     """Whether an organization's key manages the keys of its organization, those of users apart."""
     user_keys_reach_all: bool = True

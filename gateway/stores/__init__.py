@@ -33,6 +33,7 @@ from gateway.stores.counters import Counters, ProcessCounters, RedisCounters
 from gateway.stores.file import DatabaseFile
 from gateway.stores.journal import History, Journal
 from gateway.stores.leases import LeasedFollowers, LeasedJournal
+from gateway.stores.local_keys import LocalKeys
 from gateway.stores.options import StoreOptions
 from gateway.stores.postgres_journal import PostgresJournal
 from gateway.stores.redis import RedisLevel
@@ -123,7 +124,7 @@ async def open_store(
     """
     observer = observer or _Nobody()
     async with AsyncExitStack() as opened:  # closes in reverse, one failure does not keep the others open
-        journal, database = await _open_database(options, opened)
+        journal, database, keys = await _open_database(options, opened)
         registry = SqlRegistry(database, options, observer)
         opened.push_async_callback(registry.close)
         redis = None
@@ -137,7 +138,7 @@ async def open_store(
         resolver = LayeredResolver(
             options,
             journal=journal,
-            load=registry.load,
+            load=registry.load if keys is None else keys.load,
             compiled=partial(principal, projects=projects),
             redis=redis,
             observer=observer,
@@ -147,14 +148,15 @@ async def open_store(
         yield Store(resolver, registry, counters, resolver.health)
 
 
-async def _open_database(options: StoreOptions, opened: AsyncExitStack) -> tuple[History, Database]:
+async def _open_database(options: StoreOptions, opened: AsyncExitStack) -> tuple[History, Database, LocalKeys | None]:
+    """What is followed, what is asked and changed, and a shorter way to a key where there is one."""
     if options.url is not None:
         journal = await PostgresJournal.open(options)
         database = postgres.database(options)
         database = replace(database, followers=LeasedFollowers(database.reading))
         if options.lease == 0:
             opened.push_async_callback(journal.close)
-            return journal, database
+            return journal, database, None
         pool = postgres.engine(options, connections=2, ping=False)  # one to renew the lease, one to be woken by
         follower = LeasedJournal(
             journal,
@@ -162,11 +164,11 @@ async def _open_database(options: StoreOptions, opened: AsyncExitStack) -> tuple
             lease=options.lease,
         )
         opened.push_async_callback(follower.close)
-        return follower, database
+        return follower, database, None
     file = DatabaseFile(options.path)
     local = Journal(file, options)
     opened.callback(local.close)
-    return local, sqlite.database(file, options)
+    return local, sqlite.database(file, options), LocalKeys(local, file)
 
 
 async def make_store(options: StoreOptions) -> None:

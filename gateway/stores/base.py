@@ -279,8 +279,9 @@ class Registry(Protocol):
         """By key; what was never used is not in it."""
         ...
 
-    async def note_uses(self, uses: Mapping[str, KeyUse]) -> None:
-        """Writes down the last uses of keys; an older time never replaces a newer one. No change: nobody is told."""
+    async def note_uses(self, uses: Mapping[str, KeyUse], *, step: int = 1) -> None:
+        """Writes down the last uses of keys: those that are later than what is written by `step` milliseconds at least.
+        No change: nobody is told, and no change waits for it (in SQLite some milliseconds)."""
         ...
 
     async def count_expiring(self, now: int, until: int) -> int:

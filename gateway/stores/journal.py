@@ -12,7 +12,7 @@ Open it after a fork, never before: SQLite's locks belong to the process that to
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -185,12 +185,17 @@ class Journal:
     async def is_current(self, record: Record) -> bool:
         """See `History`. Never suspends: what it says is true in the same step of the loop."""
         try:
-            ((current,),) = self._read(IS_CURRENT, asked(record))
+            ((current,),) = self.read(IS_CURRENT, asked(record))
         except OverflowError:  # no row has a number that SQLite cannot hold
             return False
+        return bool(current)
+
+    def read(self, statement: str, values: Mapping[str, Any]) -> list[Any]:
+        """All rows of a point query, read now; it holds the loop up. Raises StoreUnavailable."""
+        try:
+            return self._read(statement, values)
         except sqlite3.Error as fault:
             raise self._lost(fault) from fault
-        return bool(current)
 
     def _advance(self) -> Sequence[Changed]:
         rows = self._read(_SINCE, (self._at.seq, self._limit + 1))

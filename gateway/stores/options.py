@@ -18,7 +18,8 @@ class StoreOptions:
     """`postgresql://` address with its credentials; None for the SQLite file."""
 
     sql_connections: int = 4
-    """Connections to the database, a thread each. One may be held by a change, the others serve look-ups."""
+    """Connections to the database, in SQLite a thread each. One may be held by a change, the others serve reads; calls
+    look keys up in SQLite without them, see `local_keys`."""
 
     sql_wait: float = 5.0
     """How long a change waits for another one to end, in this process or in another. An import may take seconds."""

@@ -14,6 +14,8 @@ until it ends:
   default is.
 - Nothing that a change has read can be changed under it by another gateway, for the same reason.
 
+Last uses of keys are no change and take no lock, see `last_uses`.
+
 Who writes by hand must take the same lock first: `SELECT pg_advisory_xact_lock(7453010373645639777)`.
 
 One lock for everything costs nothing that matters: changes are made by people, and take milliseconds. Readers take no
@@ -33,9 +35,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gateway.stores import versions
+from gateway.stores import last_uses, versions
 from gateway.stores.base import StoreError, StoreUnavailable
 from gateway.stores.faults import faults_named
 from gateway.stores.options import StoreOptions
@@ -85,6 +88,7 @@ def database(options: StoreOptions) -> Database:
         pool.execution_options(isolation_level="AUTOCOMMIT"),
         begin_change=f"SELECT pg_advisory_xact_lock({LOCK})",
         begin_snapshot="SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        note_uses=text(last_uses.IN_POSTGRESQL),
         check=lambda: None,  # a database that was replaced has another history, which `journal` sees
     )
 

@@ -37,6 +37,7 @@ class PostgresJournal:
         self._limit = options.catch_up_rows
         self._at = at
         self._turn = asyncio.Lock()
+        self._checking = asyncio.Lock()  # of the two connections, look-ups take one: renewals never wait for them
         self._next: asyncio.Task[None] | None = None  # the question that has not been sent yet
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -81,7 +82,8 @@ class PostgresJournal:
     async def is_current(self, record: Record) -> bool:
         if not 0 <= record.at.seq <= _LARGEST or not 0 <= record.at.nonce <= _LARGEST:
             return False  # no row has a number that the server cannot hold
-        ((current,),) = await _read(self._pool, _IS_CURRENT, asked(record))
+        async with self._checking:
+            ((current,),) = await _read(self._pool, _IS_CURRENT, asked(record))
         return bool(current)
 
     async def _ask(self, forget: Forget) -> None:

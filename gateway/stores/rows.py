@@ -8,6 +8,7 @@ JSON, of a group its name, a tab, and its rights as JSON. No name has a control 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, Row, bindparam, case, exists, func, or_, select
@@ -27,6 +28,7 @@ from gateway.keys import (
     limits_text,
     suspended,
 )
+from gateway.stores.base import StoreUnavailable
 from gateway.stores.chain import Head
 from gateway.stores.journal import UNKNOWN, Mark, Record
 from gateway.stores.tables import (
@@ -270,7 +272,11 @@ def key_row(key: Key, digest: Digest) -> dict[str, Any]:
     }
 
 
-def record(digest: Digest, row: Row[Any]) -> Record:
+def record_of(digest: Digest, found: Sequence[Any]) -> Record:
+    """Of the rows of BY_DIGEST, whose columns are attributes; it is one. Raises StoreUnavailable."""
+    if not found:  # not even the newest change, which is in every row
+        raise StoreUnavailable("the database is damaged: its table of changes is empty")
+    row = found[0]
     why = why_not_live(row)
     return Record(digest, Mark(row.seq, row.nonce), None if why else key(row), why, row.organization_id or "")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ from gateway.stores.tables import (
     organizations,
     users,
 )
-from gateway.stores.values import AuditEvent, Group, IntegrationInstance, KeyUse, Organization, User, UserStatus
+from gateway.stores.values import AuditEvent, Group, IntegrationInstance, Organization, User, UserStatus
 
 Values = dict[str, Any]
 
@@ -245,19 +245,6 @@ class SqlChange:
             await self._write(update(keys).where(live).values(values | {"version": key.version + 1}))
             await self._changed(key.digest, key.version + 1)
 
-    async def note_uses(self, uses: Mapping[str, KeyUse]) -> None:
-        """See `Registry`."""
-        known = {row.key_id: row for row in await self._read(select(key_uses).where(key_uses.c.key_id.in_(uses)))}
-        real = {row.id for row in await self._read(select(keys.c.id).where(keys.c.id.in_(uses)))}
-        for key_id in sorted(real):
-            use, row = uses[key_id], known.get(key_id)
-            values = {"used_at": _later(use.used_at, row and row.used_at)}
-            values |= {"refused_at": _later(use.refused_at, row and row.refused_at)}
-            if row is None:
-                await self._write(insert(key_uses), {"key_id": key_id} | values)
-            else:
-                await self._write(update(key_uses).where(key_uses.c.key_id == key_id).values(values))
-
     # --- canaries
 
     async def add_canary(self, digest: Digest, *, at: int) -> str:
@@ -342,10 +329,6 @@ class SqlChange:
     async def _write(self, statement: Executable, values: Values | None = None) -> None:
         with faults_named():
             await self._connection.execute(statement, values)
-
-
-def _later(one: int | None, other: int | None) -> int | None:
-    return max((each for each in (one, other) if each is not None), default=None)
 
 
 def first_change() -> Insert:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.stores import versions
+from gateway.stores import last_uses, versions
 from gateway.stores.base import StoreError
 from gateway.stores.file import DatabaseFile
 from gateway.stores.options import StoreOptions
@@ -32,7 +32,14 @@ def database(file: DatabaseFile, options: StoreOptions) -> Database:
         hide_parameters=True,  # an error names no digest and no address
     )
     event.listen(engine.sync_engine, "connect", _prepare)
-    return Database(engine, engine, begin_change="BEGIN IMMEDIATE", begin_snapshot="BEGIN", check=file.check)
+    return Database(
+        engine,
+        engine,
+        begin_change="BEGIN IMMEDIATE",
+        begin_snapshot="BEGIN",
+        note_uses=text(last_uses.IN_SQLITE),
+        check=file.check,
+    )
 
 
 def create(path: Path) -> None:

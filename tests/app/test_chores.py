@@ -75,10 +75,10 @@ async def test_a_store_that_is_away_costs_no_call_and_no_use(make_settings, serv
     upstream.let_go.set()
     write, away = SqlRegistry.note_uses, True
 
-    async def note(self, uses):
+    async def note(self, uses, *, step):
         if away:
             raise StoreUnavailable("away")
-        await write(self, uses)
+        await write(self, uses, step=step)
 
     monkeypatch.setattr(SqlRegistry, "note_uses", note)
     async with serve(make_settings(keys={"last_used_seconds": 0.01})) as served:

@@ -65,6 +65,7 @@ READ_ELSEWHERE = {
     "limits.control_tokens",
     "limits.cursor",
     "limits.jobs",
+    "keys.last_used_precision",
     "keys.last_used_seconds",
     "store.canary_seconds",
 }

@@ -164,6 +164,19 @@ def test_sighup_renews_the_workers_with_the_settings_of_now_and_calls_go_on(supe
     assert json.loads(supervisor.ask("/whoami", key=key.secret)[1])["limits"]["pageRows"] == 7
 
 
+def test_a_worker_that_is_starting_when_sighup_comes_is_renewed_too(supervisor, key):
+    """It may have read the settings of before, and would have stayed, one more than there should be."""
+    before = supervisor.workers()
+    os.kill(min(before), signal.SIGKILL)
+    starting = supervisor.until(lambda: supervisor.workers() - before)
+    said = supervisor.log.read_text().count("renewed")
+    supervisor.process.send_signal(signal.SIGHUP)
+    supervisor.until(lambda: supervisor.log.read_text().count("renewed") > said)
+    supervisor.until(lambda: not supervisor.workers() & (before | starting))
+    assert len(supervisor.workers()) == 2
+    assert supervisor.ask("/whoami", key=key.secret)[0] == 200
+
+
 def test_sighup_with_settings_that_do_not_hold_changes_nothing(supervisor):
     before = supervisor.workers()
     written(supervisor.folder, supervisor.ports, limits="page_rows = 0")

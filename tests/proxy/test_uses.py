@@ -67,8 +67,43 @@ def test_what_is_taken_is_forgotten_and_what_comes_back_is_not_newer_than_what_c
     assert noted.take() == {}
     noted.note(call("a", Outcome.FORWARDED), NOW + 1)
     noted.put_back(taken)
-    assert noted.oldest() == NOW
     assert noted.take() == {"a": KeyUse(used_at=NOW + 1), "b": KeyUse(refused_at=NOW)}
+
+
+def test_what_was_told_waits_half_the_precision_and_each_kind_for_itself():
+    noted = Uses(precision=20)
+    noted.note(call("a", Outcome.FORWARDED), NOW)
+    noted.told(noted.take())
+    noted.note(call("a", Outcome.FORWARDED), NOW + 9_999)
+    assert noted.take() == {}
+    noted.note(call("a", Outcome.REFUSED), NOW + 9_999)
+    assert noted.take() == {"a": KeyUse(refused_at=NOW + 9_999)}
+    noted.note(call("b", Outcome.FORWARDED), NOW + 9_999)
+    noted.note(call("a", Outcome.FORWARDED), NOW + 10_000)
+    assert noted.take() == {"a": KeyUse(used_at=NOW + 10_000), "b": KeyUse(used_at=NOW + 9_999)}
+
+
+def test_a_clock_that_was_set_back_keeps_no_use_waiting():
+    noted = Uses(precision=20)
+    noted.note(call("a", Outcome.FORWARDED), NOW)
+    noted.told(noted.take())
+    noted.note(call("a", Outcome.FORWARDED), NOW - 86_400_000)
+    assert noted.take() == {"a": KeyUse(used_at=NOW - 86_400_000)}
+
+
+def test_what_was_told_of_keys_that_are_used_no_more_needs_no_room():
+    noted = Uses(room=1, precision=20)
+    for key, at in (("a", NOW), ("b", NOW + 5_000), ("b", NOW + 6_000)):
+        noted.note(call(key, Outcome.FORWARDED), at)
+        taken = noted.take()
+        assert taken == {key: KeyUse(used_at=at)}  # the second one of `b` too: there was no room to remember the first
+        noted.told(taken)
+    noted.forget(NOW + 10_000)
+    for at, due in ((NOW + 10_000, True), (NOW + 11_000, False)):
+        noted.note(call("b", Outcome.FORWARDED), at)
+        taken = noted.take()
+        assert bool(taken) is due
+        noted.told(taken)
 
 
 def test_memory_is_bounded_and_what_has_no_room_is_counted():
@@ -123,6 +158,16 @@ async def test_uses_are_written_in_batches_each_key_once(disk, metrics, value, m
     assert noted.take() == {}
     assert value("gateway_key_use_rounds_total", outcome="written") == 1
     assert value("gateway_key_uses_lag_seconds") == 0
+
+
+async def test_a_key_in_use_is_written_twice_in_a_precision_whatever_the_calls(disk, metrics):
+    noted, clock = Uses(precision=300), [NOW]
+    writer = UseWriter(noted, disk.write, metrics, lambda: clock[0])
+    for seconds in range(0, 601, 30):
+        clock[0] = NOW + seconds * 1000
+        noted.note(call("a", Outcome.FORWARDED), clock[0])
+        await writer.round()
+    assert [(batch["a"].used_at - NOW) // 1000 for batch in disk.batches] == [0, 150, 300, 450, 600]
 
 
 async def test_a_round_without_uses_asks_nobody(disk, metrics):
@@ -198,7 +243,7 @@ async def store(tmp_path: Path):
 async def test_the_store_keeps_the_newest_of_each_and_knows_no_key_that_there_is_not(store: Store, metrics):
     tokens = Tokens(store.registry, TokenOptions(), lambda: NOW, secrets.token_bytes)
     key = (await tokens.create_organization_key(Operator(), NewKey("k"), organization="acme")).key
-    noted = Uses()
+    noted = Uses(precision=0.001)
     writer = UseWriter(noted, store.registry.note_uses, metrics, lambda: NOW)
     for at, outcome in ((NOW + 9, Outcome.FORWARDED), (NOW + 3, Outcome.REFUSED), (NOW + 5, Outcome.REFUSED)):
         noted.note(call(key.id, outcome), at)

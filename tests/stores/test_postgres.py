@@ -28,9 +28,11 @@ from gateway.stores import (
     versions,
 )
 from gateway.stores.journal import Forget, Record
+from gateway.stores.last_uses import as_text
 from gateway.stores.postgres_journal import PostgresJournal
 from gateway.stores.resolver import LayeredResolver
 from gateway.stores.tables import metadata
+from gateway.stores.values import KeyUse
 
 NOWHERE = Path("/nowhere/gateway.db")
 
@@ -78,6 +80,27 @@ def assembled(store, journal):
         observer=store.seen,
         timer=store.seen.timer,
     )
+
+
+# --- last uses ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_last_uses_wait_for_no_change_and_no_change_for_them(opened, database):
+    """Not for a revocation of the very key, whose row is locked; and not the other way round either."""
+    store, other = await opened(), await opened()
+    key, _ = await store.new_key()
+    async with store.registry.change() as change:
+        await change.revoke_key(key.id, at=1, by="operator")
+        await other.registry.note_uses({key.id: KeyUse(used_at=5)})
+    assert await store.registry.key_uses([key.id]) == {key.id: KeyUse(used_at=5)}
+
+    key, _ = await store.new_key()
+    async with other.registry._database.engine.begin() as connection:
+        values = {"uses": as_text({key.id: KeyUse(used_at=5)}), "step": 1}
+        await connection.execute(other.registry._database.note_uses, values)
+        await store.revoke(key)  # while the row of its use is written and not committed
+    assert await store.registry.key_uses([key.id]) == {key.id: KeyUse(used_at=5)}
 
 
 # --- the order of commits -----------------------------------------------------------------------------------------

@@ -505,6 +505,16 @@ async def test_181_the_last_use_and_the_last_refusal_are_kept_each_and_never_go_
     assert database.by_hand("SELECT count(*) FROM changes") == before
 
 
+async def test_181_a_use_that_is_hardly_later_than_what_is_written_is_not_written(stores):
+    one, two = stores
+    mine, hers = "key of an account", "key of eve@acme"
+    await one.registry.note_uses({mine: KeyUse(used_at=100), hers: KeyUse(100, 100)}, step=10)
+    await two.registry.note_uses({mine: KeyUse(used_at=109), hers: KeyUse(109, 110)}, step=10)
+    assert await one.registry.key_uses([mine, hers]) == {mine: KeyUse(100, None), hers: KeyUse(109, 110)}
+    await two.registry.note_uses({mine: KeyUse(110, 7), hers: KeyUse(118, 119)}, step=10)
+    assert await one.registry.key_uses([mine, hers]) == {mine: KeyUse(110, 7), hers: KeyUse(109, 110)}
+
+
 async def test_the_trail_comes_in_pages_newest_first(stores):
     one, _ = stores
 

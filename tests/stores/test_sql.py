@@ -11,8 +11,11 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from gateway.keys import API_KEYS, GroupRights, Identity, Key, Kind, Principal, Role, digest
-from gateway.stores import AuditEvent, Conflict, IntegrationInstance, Organization, StoreUnavailable, create
+from gateway.keys import API_KEYS, CallLimits, GroupRights, Identity, Key, Kind, Membership, Principal, Role, digest
+from gateway.stores import AuditEvent, Conflict, Group, IntegrationInstance, Organization, StoreUnavailable, create
+from gateway.stores.file import DatabaseFile
+from gateway.stores.journal import Journal
+from gateway.stores.local_keys import LocalKeys
 
 ACME = Organization("acme", "Acme")
 EVERYONES = GroupRights((API_KEYS,))
@@ -57,6 +60,30 @@ async def test_keys_of_every_kind_come_back_as_they_were_given(opened):
 
     assert [await registry.key(key.id) for key in given] == given
     assert await registry.key("nobody's") is None
+
+
+async def test_a_key_is_the_same_by_both_ways_to_the_file(opened, path):
+    """The way of the calls, over the journal's connection, and that of everything else."""
+    store = await opened()
+    known = [await store.new_key(), await store.new_key(expires_at=5), await store.new_key()]
+    await store.revoke(known[2][0])
+    async with store.registry.change() as change:
+        await change.add_user("eve", "Eve@Example.com", platform_admin=True)
+        await change.add_member("eve", "acme", Role.USER)
+        await change.add_group(Group("g", "acme", "Readers", "", everyone=False, rights=GroupRights((API_KEYS,))))
+        await change.add_to_group(Group("g", "acme", "Readers", "", everyone=False), "eve")
+        await change.add_identity(
+            structs.replace(EVE, memberships=(Membership("site", "editor", (("language", ("cs",)),)),))
+        )
+        await change.add_key(replace(key_of(EVE), limits=CallLimits(concurrent=3)), digest("hers"))
+    file = DatabaseFile(path)
+    with closing(Journal(file, store.options)) as journal:
+        local = LocalKeys(journal, file)
+        for its in (*(its for _, its in known), digest("hers"), digest("nobody's")):
+            assert await local.load(its) == await store.registry.load(its)
+        hers = (await local.load(digest("hers"))).key
+    assert hers is not None
+    assert {group.group for group in hers.identity.groups} == {"Readers", "Everyone"}
 
 
 async def test_keys_are_listed_oldest_first_with_tombstones_and_by_organization(opened):
