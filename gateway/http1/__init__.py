@@ -1,4 +1,7 @@
-"""Our values for a call and a reply, and the strict reading of heads and targets. No sockets here."""
+"""HTTP/1.1 without a socket: our values for a call and a reply, and the strict reading of bytes.
+
+bytes -> reader (buffer, heads, framing) -> Head -> front -> Call -> credential, origin
+"""
 
 from gateway.http1.credential import credential
 from gateway.http1.front import FrontLimits, body_length, front, has_body

@@ -37,7 +37,7 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,%d})(?:[ \t]*;(?:%b|%b)*)?" % (_MOST_DIGITS
 
 def request_length(headers: Headers) -> int:
     """Bytes of a request's body, or CHUNKED. Raises Malformed where that has two readings."""
-    return _announced(headers) or 0
+    return _length_of(headers) or 0
 
 
 def answer_length(method: str, head: AnswerHead) -> int:
@@ -49,7 +49,7 @@ def answer_length(method: str, head: AnswerHead) -> int:
         raise Malformed("this is neither HTTP/1.0 nor HTTP/1.1")
     if method == "HEAD" or head.status in BODILESS_STATUS:
         return 0
-    length = _announced(head.headers)
+    length = _length_of(head.headers)
     if length is None:
         raise Malformed("the end of the body is not marked")
     if length == CHUNKED and head.version < (1, 1):
@@ -60,13 +60,17 @@ def answer_length(method: str, head: AnswerHead) -> int:
 _SAYS_LENGTH = frozenset({b"content-length", b"transfer-encoding"})
 
 
-def _announced(headers: Headers) -> int | None:
+def _length_of(headers: Headers) -> int | None:
     said = [header for header in headers if header[0] in _SAYS_LENGTH]
     if not said:
         return None
     if len(said) > 1:
         raise Malformed("the length of the body has two readings")
-    ((name, value),) = said
+    return announced(*said[0])
+
+
+def announced(name: bytes, value: bytes) -> int:
+    """The length that one of the two headers announces, CHUNKED for `Transfer-Encoding`. Raises Malformed."""
     if name == b"transfer-encoding":
         if value.lower() != b"chunked":
             raise Malformed("the only Transfer-Encoding is `chunked`")

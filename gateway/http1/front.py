@@ -12,9 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
-from gateway.http1.heads import SECRET, Head, Version
+from gateway.http1.framing import announced
+from gateway.http1.heads import SECRET, Head, Malformed, Version
 from gateway.http1.message import Call, Header, Headers
 from gateway.http1.refusal import Reason, Refusal
 from gateway.http1.remembered import Remembered
@@ -55,7 +57,6 @@ _NAME = re.compile(rb"[A-Za-z0-9-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
 # `_` is no host name, but container networks name services so.
 _HOST = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_LENGTH = re.compile(rb"[0-9]{1,15}")
 
 SINGLE = frozenset(
     {
@@ -180,12 +181,12 @@ def _host(value: bytes) -> str | None:
     return None if _HOST.fullmatch(value) else _ONE_HOST
 
 
-def _length(value: bytes) -> str | None:
-    return None if _LENGTH.fullmatch(value) else "the Content-Length is not a number"
-
-
-def _coding(value: bytes) -> str | None:
-    return None if value.lower() == b"chunked" else "the only Transfer-Encoding is `chunked`"
+def _framing(name: bytes, value: bytes) -> str | None:
+    try:
+        announced(name, value)
+    except Malformed as fault:
+        return str(fault)
+    return None
 
 
 def _connection(value: bytes) -> str | None:
@@ -207,8 +208,8 @@ _ONE_HOST = "exactly one valid Host header is needed"
 
 _RULES: dict[bytes, Callable[[bytes], str | None]] = {
     b"host": _host,
-    b"content-length": _length,
-    b"transfer-encoding": _coding,
+    b"content-length": partial(_framing, b"content-length"),
+    b"transfer-encoding": partial(_framing, b"transfer-encoding"),
     b"connection": _connection,
     b"upgrade": _upgrade,
     b"expect": _expectation,

@@ -72,7 +72,7 @@ _HEADS = 1024
 """Heads remembered, of at most `_SHORT_HEAD` bytes each: 2 MB, and as much again for what was read in them."""
 _SHORT_HEAD = 2048
 _LINES = 4096
-"""Lines remembered, of at most `_SHORT_LINE` bytes each: half a megabyte."""
+"""Lines remembered, of at most `_SHORT_LINE` bytes each: 2 MB with what was read in them."""
 _SHORT_LINE = 128
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"

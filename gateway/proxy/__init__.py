@@ -1,4 +1,14 @@
-"""The data plane: handler, upstream connections, streaming; and the ops listener."""
+"""The data plane: from a client's bytes to an upstream's, and back; and the ops listener.
+
+the wire        wire (what is asked of both ends), link, deadlines
+  to clients    server, exchange, handshakes, connections, listener_options
+  to upstreams  upstream, upstream_link, upstream_options
+a call's way    handler, context, deciding, carrying, batch, jobs, line, body, headers
+who may call    bad_keys; how often: limiting, charging, alone (no Redis), shares (with it)
+which upstream  service: addresses, retrying; checking, total_time
+answers         pages, seals (to keys with a condition)
+what is told    trace, decisions, uses, identity (to upstreams), ops
+"""
 
 from gateway.proxy.addresses import Addresses, AddressOptions, Circuit
 from gateway.proxy.bad_keys import BadKeyOptions, BadKeys
