@@ -77,7 +77,7 @@ class Bucket:
 
     def put_back(self, calls: int, now: float) -> None:
         """Calls that were taken and not made."""
-        self.full_at = now + self._missing(now) - calls * self._each
+        self.full_at = now + max(0.0, self._missing(now) - calls * self._each)
 
     def until(self, calls: int, now: float) -> float:
         """Seconds until there are as many, 0 where there are."""

@@ -5,18 +5,18 @@ Each is one that a hand slips into, in the place where it would be.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from fuzz import targets
 from gateway.authz import rows
 from gateway.authz.narrow import PASSES, narrow, sublanguage
 from gateway.authz.narrow.relationships import narrow_relationships
+from gateway.authz.rows import objects, values
 from gateway.authz.verify import scanner, tokens
 from gateway.j1ql import errors, render_condition
 
@@ -68,25 +68,26 @@ def _backslashes_may_be_in_strings() -> None:
 
 
 def _any_property_of_a_condition_is_enough() -> None:
-    def equal(condition: Any, values: dict[str, Any]) -> bool:
-        return any(rows._equal(values.get(name), wanted) for name, wanted in condition.equals) or not condition.equals
+    def equal(condition: Any, found: dict[str, Any]) -> bool:
+        return any(values.equal(found.get(name), wanted) for name, wanted in condition.equals) or not condition.equals
 
-    _replace(rows, "_all_equal", equal)
+    _replace(values, "all_equal", equal)
 
 
 def _properties_decide_over_metadata() -> None:
-    _replace(rows, "_values", lambda metadata, properties, names: {n: (metadata | properties).get(n) for n in names})
+    def judged(self: Any, told: Any, beside: Any) -> bool:
+        decoded = [json.loads(bytes(written)) if written else None for written in told[1:]]
+        over = [json.loads(bytes(written)) if written else None for written in beside[1:]]
+        found = {
+            name: own if other is None else other for name, own, other in zip(self._names, decoded, over, strict=True)
+        }
+        return values.holds(self._predicate, found)
+
+    _replace(objects.Objects, "_judged", judged)
 
 
 def _bytes_may_be_no_text() -> None:
-    def checked(body: bytes, check: Any) -> Any:
-        try:
-            envelope = rows._envelope.decode(body)
-            return rows._SHAPES[envelope.type](envelope, check) if envelope.type == check.shape else rows._FORBIDDEN
-        except msgspec.MsgspecError:
-            return rows._FORBIDDEN
-
-    _replace(targets, "checked", checked)
+    _replace(rows, "_refuse_other_than_utf8", lambda _: None)
 
 
 def _replace(holder: Any, name: str, value: Any) -> None:

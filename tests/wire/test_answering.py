@@ -110,7 +110,7 @@ BODILESS = {
 
 @pytest.mark.parametrize("serve", BODILESS.values(), ids=BODILESS.keys())
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-async def test_204_and_304_have_no_body(serve, method):
+async def test_statuses_without_a_body_have_none(serve, method):
     """No coding, and no length for 204 (RFC 9110, section 8.6; RFC 9112, section 6.1)."""
     (one, two), _ = await exchanged(serve, message(b"%s /a HTTP/1.1" % method.encode()), method)
     assert one.values(b"transfer-encoding") == []
