@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain
 
 from gateway.http1.framing import announced
-from gateway.http1.heads import SECRET, Head, Malformed, Version
+from gateway.http1.heads import SECRET, Head, Malformed, Version, connection_tokens, may_be_kept
 from gateway.http1.message import Call, Header, Headers
 from gateway.http1.refusal import Reason, Refusal
 from gateway.http1.remembered import Remembered
@@ -83,8 +83,9 @@ _OVERRIDES = frozenset(
 )
 """Headers by which an upstream would act on another method or path than the one that was decided."""
 
-_NOMINABLE = frozenset({b"close", b"keep-alive", b"te"})
-"""What `Connection` may name. The next hop removes whatever it names: the credential, say, or an identity."""
+_NOMINABLE = frozenset({b"", b"close", b"keep-alive", b"te"})
+"""What `Connection` may name, or nothing between two commas. The next hop removes whatever it names: the credential,
+say, or an identity."""
 
 
 def front(wire: Head, call_id: str, limits: FrontLimits = DEFAULT_LIMITS) -> Call | Refusal:
@@ -190,8 +191,7 @@ def _framing(name: bytes, value: bytes) -> str | None:
 
 
 def _connection(value: bytes) -> str | None:
-    nominated = (token.strip().lower() for token in value.split(b","))
-    if any(token and token not in _NOMINABLE for token in nominated):
+    if connection_tokens(((b"connection", value),)) - _NOMINABLE:
         return "Connection may only hold `close`, `keep-alive` and `TE`"
     return None
 
@@ -243,15 +243,12 @@ def _doubled(headers: Headers) -> str | None:
 
 
 _ROOM = 4096
+"""Targets and headers that are remembered, of each as many."""
 _SHORT = 128
-"""Bytes of a target or a header that is remembered, of `_ROOM` each."""
+"""Bytes of such a target."""
 _HEADS = 1024
 _SHORT_HEAD = 2048
 """Bytes of a head of which is remembered how it was judged."""
-
-
-def _short_and_open(header: Header, judged: tuple[Header, str | None]) -> bool:
-    return len(header[0]) + len(header[1]) <= _SHORT and judged[0][0] not in SECRET
 
 
 def _all_short_and_open(head: _Open, judged: tuple[str | None, str, str, Headers]) -> bool:
@@ -260,7 +257,7 @@ def _all_short_and_open(head: _Open, judged: tuple[str | None, str, str, Headers
 
 
 _targets = Remembered(_target, room=_ROOM, worth=lambda target, _: len(target) <= _SHORT)
-_judged = Remembered(_judge, room=_ROOM, worth=_short_and_open)
+_judged = Remembered(_judge, room=_ROOM, worth=lambda _, judged: may_be_kept(judged[0]))
 _judged_heads = Remembered(_judge_head, room=_HEADS, worth=_all_short_and_open)
 
 

@@ -47,10 +47,6 @@ class Head(NamedTuple):
     headers: Headers
     secrets: Headers = ()
 
-    def values(self, name: bytes) -> list[bytes]:
-        """All values of a header."""
-        return [value for key, value in self.headers if key == name]
-
 
 class AnswerHead(NamedTuple):
     """The head of an answer; names of headers in lower case."""
@@ -58,10 +54,6 @@ class AnswerHead(NamedTuple):
     status: int
     version: Version
     headers: Headers
-
-    def values(self, name: bytes) -> list[bytes]:
-        """All values of a header."""
-        return [value for key, value in self.headers if key == name]
 
 
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie", b"x-api-key"})
@@ -74,6 +66,12 @@ _SHORT_HEAD = 2048
 _LINES = 4096
 """Lines remembered, of at most `_SHORT_LINE` bytes each: 2 MB with what was read in them."""
 _SHORT_LINE = 128
+
+
+def may_be_kept(header: Header) -> bool:
+    """Whether a header may be remembered, its name in lower case: it is short and holds no secret."""
+    return len(header[0]) + len(header[1]) <= _SHORT_LINE and header[0] not in SECRET
+
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])")
@@ -107,6 +105,12 @@ def field(line: bytes) -> Header:
         raise Malformed("a header line is not well-formed")
     name, value = match.groups()
     return name.lower(), value.rstrip(b" \t")
+
+
+def connection_tokens(headers: Headers) -> set[bytes]:
+    """What `Connection` says, in lower case: `close`, or headers that belong to this connection alone."""
+    said = [value for name, value in headers if name == b"connection"]
+    return {token.strip().lower() for value in said for token in value.split(b",")} if said else set()
 
 
 def may_begin(some: bytes) -> bool:
@@ -153,12 +157,8 @@ def _status(line: bytes) -> tuple[Version, int]:
     return (int(major), int(minor)), int(status)
 
 
-def _short_and_open(line: bytes, header: Header) -> bool:
-    return len(line) <= _SHORT_LINE and header[0] not in SECRET
-
-
 _request_heads = Remembered(_request_head, room=_HEADS, worth=lambda raw, _: len(raw) <= _SHORT_HEAD)
 _status_lines = Remembered(_status, room=_LINES, worth=lambda line, _: len(line) <= _SHORT_LINE)
-_fields = Remembered(field, room=_LINES, worth=_short_and_open)
+_fields = Remembered(field, room=_LINES, worth=lambda line, header: len(line) <= _SHORT_LINE and may_be_kept(header))
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}

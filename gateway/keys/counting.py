@@ -35,14 +35,18 @@ class Given:
     left: int
 
 
-def from_bucket(full_at: float, rate: Rate, asked: Asked, now: float) -> tuple[float, Given]:
-    """When the bucket will be full after this, and what it gave. Times are seconds from anywhere.
+def _missing(full_at: float, seconds: int, now: float) -> float:
+    """Seconds until a bucket is full that fills in so many.
 
-    A moment that is further away than an empty bucket's stems from a clock that went back: it counts as empty.
+    A moment that is further away than an empty one's stems from a clock that went back: it counts as empty.
     """
+    return max(0.0, min(full_at - now, seconds))
+
+
+def from_bucket(full_at: float, rate: Rate, asked: Asked, now: float) -> tuple[float, Given]:
+    """When the bucket will be full after this, and what it gave. Times are seconds from anywhere."""
     each = rate.seconds / rate.calls
-    missing = max(0.0, min(full_at - now, rate.seconds))
-    missing = max(0.0, min(missing + (asked.owed - asked.back) * each, rate.seconds))
+    missing = max(0.0, min(_missing(full_at, rate.seconds, now) + (asked.owed - asked.back) * each, rate.seconds))
     there = floor((rate.seconds - missing) / each + _A_HAIR)
     calls = min(asked.wanted, there)
     return now + missing + calls * each, Given(calls, there - calls)
@@ -61,15 +65,11 @@ class Bucket:
 
     def there(self, now: float) -> int:
         """Calls that are in it."""
-        missing = self.full_at - now
-        if missing <= 0:
-            return self.calls
-        there = int(self.calls - missing / self._each + _A_HAIR)
-        return max(0, there)
+        return int(self.calls - _missing(self.full_at, self._seconds, now) / self._each + _A_HAIR)
 
     def take(self, calls: int, now: float) -> bool:
         """Takes as many, or none."""
-        missing = self._missing(now)
+        missing = _missing(self.full_at, self._seconds, now)
         if missing + (calls - _A_HAIR) * self._each > self._seconds:
             return False
         self.full_at = now + missing + calls * self._each
@@ -77,16 +77,12 @@ class Bucket:
 
     def put_back(self, calls: int, now: float) -> None:
         """Calls that were taken and not made."""
-        self.full_at = now + max(0.0, self._missing(now) - calls * self._each)
+        self.full_at = now + max(0.0, _missing(self.full_at, self._seconds, now) - calls * self._each)
 
     def until(self, calls: int, now: float) -> float:
         """Seconds until there are as many, 0 where there are."""
-        return max(0.0, self._missing(now) + (calls - _A_HAIR) * self._each - self._seconds)
-
-    def _missing(self, now: float) -> float:
-        """Seconds until it is full; a moment that is too far away is that of an empty one, see `from_bucket`."""
-        missing = self.full_at - now
-        return 0.0 if missing < 0 else min(self._seconds, missing)
+        missing = _missing(self.full_at, self._seconds, now)
+        return max(0.0, missing + (calls - _A_HAIR) * self._each - self._seconds)
 
 
 class Tally:
@@ -101,7 +97,7 @@ class Tally:
 def until_next(full_at: float, rate: Rate, now: float) -> float:
     """Seconds until there is a call in the bucket; 0 where there is one."""
     each = rate.seconds / rate.calls
-    missing = max(0.0, min(full_at - now, rate.seconds))
+    missing = _missing(full_at, rate.seconds, now)
     return max(0.0, missing + each * (1 - _A_HAIR) - rate.seconds)
 
 

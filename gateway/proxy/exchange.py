@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from email.utils import formatdate
 from functools import cached_property, lru_cache
+from http import HTTPStatus
 
 from gateway.http1 import Address, Head, Headers, Reason, Refusal, Reply, counted_as, origin
 from gateway.http1.framing import (
@@ -124,6 +125,8 @@ class Exchange:
     async def begin(self, status: int, headers: Headers) -> None:
         if not self._link.reader.is_between:
             self._keep = False  # where the next call begins is not known yet
+        if status == HTTPStatus.NO_CONTENT:  # it must not say how long nothing is (RFC 9110, section 8.6)
+            headers = tuple([header for header in headers if header[0] != b"content-length"])
         self._outlet, framing = self._framing(status, headers)
         self._pending = self._head(status, (*headers, *framing))
         asyncio.get_running_loop().call_soon(self._flush)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from gateway.http1 import Headers
-from gateway.http1.heads import SECRET
+from gateway.http1.heads import connection_tokens, may_be_kept
 from gateway.http1.message import Header
 from gateway.http1.remembered import Remembered
 
@@ -89,9 +89,6 @@ UNKEPT: Headers = ((b"cache-control", b"no-store"),)
 """Of every answer. The upstream answered our credential and may call that public, and caches know of no key in
 `X-Api-Key` (for `Authorization`, see RFC 9111, section 3.5): they would tell it to the next caller, whoever that is."""
 
-_SHORT = 128
-"""Bytes of a header about which we remember whether it passes."""
-
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
 
@@ -107,10 +104,7 @@ def to_upstream(client: Headers, ours: Headers) -> Headers:
 
 def to_client(upstream: Headers, ours: Headers) -> Headers:
     """The upstream's headers that a client may see, then ours, which win. What is not clean ASCII is left out."""
-    left_out = {name for name, _ in ours}
-    for name, value in upstream:
-        if name == b"connection":
-            left_out.update(token.strip().lower() for token in value.split(b","))
+    left_out = connection_tokens(upstream).union([name for name, _ in ours])
     kept = [header for header in upstream if header[0] not in left_out and _passes[header]]
     return (*kept, *ours)
 
@@ -122,11 +116,7 @@ def _may_pass(header: Header) -> bool:
     return bool(_NAME.fullmatch(name) and _VALUE.fullmatch(value))
 
 
-def _short_and_open(header: Header, _: bool) -> bool:  # noqa: FBT001 (whether it passes)
-    return len(header[0]) + len(header[1]) <= _SHORT and header[0] not in SECRET
-
-
-_passes = Remembered(_may_pass, room=1024, worth=_short_and_open)
+_passes = Remembered(_may_pass, room=1024, worth=lambda header, _: may_be_kept(header))
 
 
 def length_of(upstream: Headers) -> int | None:

@@ -19,7 +19,7 @@ from functools import partial
 
 from gateway.http1 import Address, Head, Reason, Refusal, Reply, counted_as, is_in, peer_address
 from gateway.http1.framing import request_length
-from gateway.http1.heads import Malformed, TooLong, request_head, status_line, written
+from gateway.http1.heads import Malformed, TooLong, connection_tokens, request_head, status_line, written
 from gateway.http1.reader import Reader
 from gateway.proxy.connections import CROWDED, Connections
 from gateway.proxy.deadlines import Deadlines
@@ -350,8 +350,5 @@ class _Connection(Link):
 
 def _is_kept(head: Head) -> bool:
     """Whether the client would make another call on its connection (RFC 9112, section 9.3)."""
-    said = head.values(b"connection")
-    if not said:
-        return head.version >= (1, 1)
-    tokens = {token.strip().lower() for value in said for token in value.split(b",")}
+    tokens = connection_tokens(head.headers)
     return b"close" not in tokens and (head.version >= (1, 1) or b"keep-alive" in tokens)

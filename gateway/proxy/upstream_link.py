@@ -6,7 +6,7 @@ import asyncio
 
 from gateway.http1 import Headers, Reason, Refusal
 from gateway.http1.framing import ChunkedOutlet, Lying, Outlet, SizedOutlet, answer_length
-from gateway.http1.heads import AnswerHead, Malformed, answer_head, written
+from gateway.http1.heads import AnswerHead, Malformed, answer_head, connection_tokens, written
 from gateway.http1.reader import Reader
 from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.link import NEVER, Link
@@ -68,7 +68,7 @@ class UpstreamLink(Link):
         except ConnectionError as fault:
             raise self._unanswered(type(fault).__name__) from fault
         self.reader.begin(length)
-        self._is_kept = head.version >= (1, 1) and not _closes(head)
+        self._is_kept = head.version >= (1, 1) and b"close" not in connection_tokens(head.headers)
         return Answer(self, head, self._options.idle_seconds)
 
     def rest(self, until: float) -> bool:
@@ -209,7 +209,3 @@ def _framing(request: Outgoing) -> tuple[Headers, Outlet]:
     if length is None:
         return ((b"transfer-encoding", b"chunked"),), ChunkedOutlet()
     return ((b"content-length", b"%d" % length),), SizedOutlet(length)
-
-
-def _closes(head: AnswerHead) -> bool:
-    return any(token.strip().lower() == b"close" for value in head.values(b"connection") for token in value.split(b","))

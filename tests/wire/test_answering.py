@@ -105,6 +105,7 @@ BODILESS = {
     "304": replies(304, b""),
     "304 in pieces": streams(304),
     "304 that tells the length of a 200": streams(304, length=5),
+    "204 that tells a length": streams(204, length=5),
 }
 
 
@@ -114,6 +115,7 @@ async def test_statuses_without_a_body_have_none(serve, method):
     """No coding, and no length for 204 (RFC 9110, section 8.6; RFC 9112, section 6.1)."""
     (one, two), _ = await exchanged(serve, message(b"%s /a HTTP/1.1" % method.encode()), method)
     assert one.values(b"transfer-encoding") == []
+    assert one.status != 204 or one.values(b"content-length") == []
     assert (two.status, two.body, two.whole) == (200, b"/next", True)
 
 
