@@ -158,10 +158,10 @@ async def _check(context: Context, forward: Forward, line: Line, check: Check) -
         request = Request(forward.upstream, forward.method, forward.path, forward.query, body)
         return await line.ask(request, limit=pages.options.answer_bytes)
 
-    body = await pages.answer(check, ask)
+    answered = await pages.answer(check, ask)
     mode = (forward.mode or "").encode()
     headers = (*answers.headers(context.trace.call_id), (b"gateway-narrowed", mode))
-    await context.answer(Reply(200, body, headers))
+    await context.answer(Reply(200, answered.envelope(), headers))
 
 
 async def _assemble(context: Context, call: Call, forward: Forward, line: Line, assemble: Assemble) -> None:

@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -54,6 +55,27 @@ class Filled:
     following: Position | None
 
 
+class Answered(NamedTuple):
+    """A page for the client. `rows` are as in `Filled`; `cursor` is sealed, None after the last page."""
+
+    shape: str
+    rows: tuple[Text, ...]
+    cursor: str | None
+
+    def data(self) -> tuple[Text, ...]:
+        """The JSON of the rows in pieces: an array of them, or the one object that a tree is."""
+        parts = [part for row in self.rows for part in (b",", row)][1:]
+        return tuple(parts) if self.shape == "tree" else (b"[", *parts, b"]")
+
+    def envelope(self) -> bytes:
+        """The JSON of the answer; no other member of the upstream's is passed on.
+
+        Without a next page `cursor` is left out: the platform's Python client takes `null` for the first page, for ever.
+        """
+        end = b"}" if self.cursor is None else b',"cursor":"' + self.cursor.encode() + b'"}'
+        return b"".join([b'{"type":"', self.shape.encode(), b'","data":', *self.data(), end])
+
+
 _FAILED = Refusal(Reason.UPSTREAM_FAILED, "the query service gave no usable answer")
 _WITHHELD = Refusal(
     Reason.ANSWER_WITHHELD, "the answer was withheld, because it disagreed with the key's policy; tell your operator"
@@ -74,15 +96,15 @@ class Pages:
         self._metrics = metrics
         self._clock = clock
 
-    async def answer(self, check: Check, ask: Ask) -> bytes:
-        """The JSON of the answer. Raises Stop: the cursor is not for this query, or the upstream's answer is no use."""
+    async def answer(self, check: Check, ask: Ask) -> Answered:
+        """One page. Raises Stop: the cursor is not for this query, or the upstream's answer is no use."""
         filled = await self._fill(check, self._start(check), ask)
         cursor = None
         if filled.following is not None:
             cursor = self._seals.seal(filled.following, check.seal.digest())
             if cursor is None:
                 raise Stop(_FAILED, "its cursor is too long to be sealed")
-        return _envelope(check.shape, filled.rows, cursor)
+        return Answered(check.shape, filled.rows, cursor)
 
     def _start(self, check: Check) -> Position:
         if check.cursor is None:
@@ -137,17 +159,3 @@ def _judged(whole: Whole, check: Check) -> Page | Withheld:
     if whole.status != 200:  # noqa: PLR2004
         return Withheld(f"status {whole.status}", violation=False)
     return checked(whole.body, check)
-
-
-_HEADS = {"list": b'{"type":"list","data":[', "table": b'{"type":"table","data":[', "tree": b'{"type":"tree","data":'}
-
-
-def _envelope(shape: str, rows: tuple[Text, ...], cursor: str | None) -> bytes:
-    """Rows are the upstream's own bytes; no other member of its answer is passed on. A tree is one row, not a list.
-
-    Without a next page `cursor` is left out: the platform's Python client takes `null` for the first page, for ever.
-    """
-    parts = [part for row in rows for part in (b",", row)][1:]
-    bracket = b"" if shape == "tree" else b"]"
-    end = b"}" if cursor is None else b',"cursor":"' + cursor.encode() + b'"}'
-    return b"".join([_HEADS[shape], *parts, bracket, end])

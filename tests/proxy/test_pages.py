@@ -70,7 +70,7 @@ async def walk(asked, page: int) -> list[list[str]]:
     """The ids of each page, from the first to the last."""
     found, cursor = [], None
     while True:
-        answer = json.loads(await pages().answer(check(page, cursor), asked))
+        answer = json.loads((await pages().answer(check(page, cursor), asked)).envelope())
         found.append([each["id"] for each in answer["data"]])
         cursor = answer.get("cursor")
         if cursor is None:
@@ -87,7 +87,7 @@ async def test_pages_do_not_depend_on_the_partitions(sizes, page):
 
 
 async def test_no_cursor_follows_when_only_empty_partitions_do():
-    answer = json.loads(await pages().answer(check(2), Partitions([row(1), row(2)], [], [])))
+    answer = json.loads((await pages().answer(check(2), Partitions([row(1), row(2)], [], []))).envelope())
     assert len(answer["data"]) == 2
     assert "cursor" not in answer
 
@@ -98,7 +98,7 @@ async def test_the_envelope_is_ours_and_the_rows_are_the_upstream_s_bytes():
     async def asked(_: bytes) -> Whole:
         return Whole(200, (), b'{"totalCount": 9, "data": [' + spelt + b'], "type":"list", "correlationId":"c"}')
 
-    assert await pages().answer(check(), asked) == b'{"type":"list","data":[' + spelt + b"]}"
+    assert (await pages().answer(check(), asked)).envelope() == b'{"type":"list","data":[' + spelt + b"]}"
 
 
 async def test_what_is_asked_is_the_plan_s_request_and_the_upstream_s_cursor():
@@ -110,14 +110,14 @@ async def test_what_is_asked_is_the_plan_s_request_and_the_upstream_s_cursor():
 async def test_all_cursors_are_of_one_length():
     lengths = set()
     for partitions in ([[row(n) for n in range(9)]], [[row(1)], [], [row(2), row(3)], [row(4)]]):
-        answer = json.loads(await pages().answer(check(3), Partitions(*partitions)))
+        answer = json.loads((await pages().answer(check(3), Partitions(*partitions))).envelope())
         lengths.add(len(answer["cursor"]))
     assert len(lengths) == 1
 
 
 async def test_a_cursor_is_good_for_its_own_query_only():
     upstream = Partitions([row(n) for n in range(9)])
-    cursor = json.loads(await pages().answer(check(3), upstream))["cursor"]
+    cursor = json.loads((await pages().answer(check(3), upstream)).envelope())["cursor"]
     for foreign in (
         check(3, cursor, replace(SEAL, query="another")),
         check(3, cursor[:-1]),
@@ -137,7 +137,7 @@ async def test_a_forbidden_row_is_asked_for_once_more():
     async def asked(_: bytes) -> Whole:
         return Whole(200, (), json.dumps({"type": "list", "data": answers.pop(0)}).encode())
 
-    answer = json.loads(await pages(metrics).answer(check(), asked))
+    answer = json.loads((await pages(metrics).answer(check(), asked)).envelope())
     assert [each["id"] for each in answer["data"]] == ["1"]
     assert metrics.registry.get_sample_value("gateway_answers_withheld_total", {"seen": "once"}) == 1
     assert metrics.registry.get_sample_value("gateway_answers_withheld_total", {"seen": "twice"}) is None
@@ -186,9 +186,9 @@ async def test_every_unusable_answer_looks_the_same(whole):
 async def test_a_page_that_takes_too_long_is_sent_as_it_is_and_goes_on_where_it_ended():
     time = iter([0.0, 1.0, 2.0, 3.0, 99.0])
     upstream = Partitions([row(1)], [], [], [row(2)])
-    answer = json.loads(await pages(seconds=2.5, clock=lambda: next(time)).answer(check(), upstream))
+    answer = json.loads((await pages(seconds=2.5, clock=lambda: next(time)).answer(check(), upstream)).envelope())
     assert [each["id"] for each in answer["data"]] == ["1"]
-    rest = json.loads(await pages().answer(check(cursor=answer["cursor"]), upstream))
+    rest = json.loads((await pages().answer(check(cursor=answer["cursor"]), upstream)).envelope())
     assert [each["id"] for each in rest["data"]] == ["2"]
 
 
@@ -229,7 +229,7 @@ async def test_a_tree_is_passed_on_as_one():
     async def asked(_: bytes) -> Whole:
         return Whole(200, (), json.dumps(tree).encode())
 
-    answer = json.loads(await pages().answer(check(shape="tree"), asked))
+    answer = json.loads((await pages().answer(check(shape="tree"), asked)).envelope())
     assert answer == {"type": "tree", "data": {"vertices": [vertex], "edges": []}}
 
 
