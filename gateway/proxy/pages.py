@@ -70,7 +70,8 @@ class Answered(NamedTuple):
     def envelope(self) -> bytes:
         """The JSON of the answer; no other member of the upstream's is passed on.
 
-        Without a next page `cursor` is left out: the platform's Python client takes `null` for the first page, for ever.
+        Without a next page `cursor` is left out: the platform's Python client takes `null` for the first page, for
+        ever.
         """
         end = b"}" if self.cursor is None else b',"cursor":"' + self.cursor.encode() + b'"}'
         return b"".join([b'{"type":"', self.shape.encode(), b'","data":', *self.data(), end])

@@ -219,7 +219,7 @@ async def test_a_table_loses_its_hidden_columns():
         return Whole(200, (), json.dumps({"type": "table", "data": [cells]}).encode())
 
     wanted = check(shape="table", hidden=(HiddenObject((("h0", "_id"), ("h1", "_type"))),), columns=("a.name",))
-    assert json.loads(await pages().answer(wanted, asked)) == {"type": "table", "data": [{"a.name": "x"}]}
+    assert json.loads((await pages().answer(wanted, asked)).envelope()) == {"type": "table", "data": [{"a.name": "x"}]}
 
 
 async def test_a_tree_is_passed_on_as_one():
@@ -268,7 +268,7 @@ async def test_what_stands_between_rows_does_not_tell_where_the_upstream_s_answe
             data = before + between.join(parts[at]) + after
             return Whole(200, (), f'{{"type":"list","data":[{data}]{cursor}}}'.encode())
 
-        assert await pages().answer(check(9), asked) == expected
+        assert (await pages().answer(check(9), asked)).envelope() == expected
 
 
 async def test_rows_that_are_read_too_far_are_cut_off_and_come_first_in_the_next_page():
