@@ -34,6 +34,7 @@ from gateway.metrics import Metrics
 from gateway.policy import READ_GRAPH, parse
 from gateway.proxy import PageOptions, Pages, Seals
 from gateway.proxy.line import Whole
+from gateway.proxy.pages import Answered
 
 SECRET = "a" * 32
 SINGLE = [{"effect": "ALLOW", "condition": {"stringEquals": {"_type": "github_repo"}}}]
@@ -154,15 +155,16 @@ def served(pages: Pages, check: Check, body: bytes) -> bytes:
     async def ask(_: bytes) -> Whole:
         return Whole(200, (), body)
 
-    return at_once(pages.answer(check, ask))
+    return at_once(pages.answer(check, ask)).envelope()
 
 
-def at_once(work: Coroutine[Any, Any, bytes]) -> bytes:
+def at_once(work: Coroutine[Any, Any, Answered]) -> Answered:
     """The result of what has nothing to wait for."""
     try:
         work.send(None)
     except StopIteration as end:
-        return bytes(end.value)
+        answered: Answered = end.value
+        return answered
     raise SystemExit("it had to wait")
 
 

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.authz import Mode, Rules, plan
+from gateway.authz.conditioned import FORCED
 from gateway.authz.outcome import Check, Deny, Facts, Forward, NeedBody, Pass, Upstream
-from gateway.authz.query_call import FORCED
 from gateway.http1 import Reason
 
 
