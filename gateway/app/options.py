@@ -25,9 +25,11 @@ from gateway.proxy import (
     OpsOptions,
     PageOptions,
     ProxyOptions,
+    ResultOptions,
     RetryBudget,
     RetryOptions,
     Service,
+    SpoolOptions,
     UpstreamOptions,
 )
 from gateway.settings import Settings
@@ -147,6 +149,21 @@ def _call_limits(rate: str | None, quota: str | None, concurrent: int | None) ->
 def pages(settings: Settings) -> PageOptions:
     limits = settings.limits
     return PageOptions(answer_bytes=limits.answer, seconds=settings.timeouts.page, calls=limits.page_calls)
+
+
+def results(settings: Settings) -> ResultOptions:
+    chosen = settings.deferred
+    return ResultOptions(hosts=chosen.hosts, url=chosen.url, scheme=settings.data.scheme, seconds=chosen.seconds)
+
+
+def spool(settings: Settings) -> SpoolOptions:
+    chosen = settings.deferred
+    return SpoolOptions(
+        directory=chosen.directory,
+        memory_bytes=chosen.memory,
+        result_bytes=chosen.result,
+        disk_bytes=chosen.disk,
+    )
 
 
 def upstreams(settings: Settings) -> UpstreamOptions:

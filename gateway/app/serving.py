@@ -20,7 +20,7 @@ from gateway.app.admin import Admin, plan_locally
 from gateway.app.chores import chores
 from gateway.app.control import REAL_WORLD, Control, StartError, World, control_of, opened_control
 from gateway.app.request_ids import RequestIds
-from gateway.authz import Face, plan
+from gateway.authz import RESULTS, Face, plan
 from gateway.control import Contember, JupiterOne, Rapid7
 from gateway.control.graphql_execution import DocumentLimits
 from gateway.control.rapid7 import openapi
@@ -37,7 +37,10 @@ from gateway.proxy import (
     ListenerOptions,
     Ops,
     Pages,
+    Results,
+    ResultSeals,
     Seals,
+    Spool,
     Unlimited,
     Upstreams,
     Uses,
@@ -92,6 +95,7 @@ async def serving(
             sender=sender,
             identities=Identities(options.identities(settings)),
             pages=_pages(settings, metrics, world),
+            results=_results(settings, world),
             jobs=Jobs(settings.limits.jobs),
             metrics=metrics,
             log=log,
@@ -131,6 +135,17 @@ def _bad_keys(settings: Settings, metrics: Metrics) -> BadKeys:
 def _pages(settings: Settings, metrics: Metrics, world: World) -> Pages:
     seals = Seals(settings.secrets.seal.get_secret_value(), size=settings.limits.cursor, random=world.randomness)
     return Pages(seals, metrics, options.pages(settings))
+
+
+def _results(settings: Settings, world: World) -> Results:
+    secret = settings.secrets.seal.get_secret_value()
+    seals = ResultSeals(secret, size=settings.deferred.address, longest=_longest(settings), random=world.randomness)
+    return Results(options.results(settings), seals, Spool(options.spool(settings)))
+
+
+def _longest(settings: Settings) -> int:
+    """Characters that an address of ours may have after the route, so that it can come back."""
+    return settings.limits.target - len(RESULTS)
 
 
 def _admin(settings: Settings, deps: Deps, control: Control) -> Admin:

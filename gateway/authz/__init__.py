@@ -4,13 +4,14 @@ from gateway.authz.capabilities import CAPABILITIES, Capabilities, Mode, State
 from gateway.authz.explain import Explanation, explain
 from gateway.authz.parameter_list import assembled
 from gateway.authz.plan import plan
-from gateway.authz.routes import ROUTE_NAMES, Face, Route, route_of
+from gateway.authz.routes import RESULTS, ROUTE_NAMES, Face, Route, route_of
 from gateway.authz.rows import Page, Withheld, checked
 from gateway.authz.rules import GraphQLLimits, Rules
 from gateway.authz.whoami import whoami
 
 __all__ = [
     "CAPABILITIES",
+    "RESULTS",
     "ROUTE_NAMES",
     "Capabilities",
     "Explanation",

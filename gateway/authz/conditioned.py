@@ -39,7 +39,10 @@ _ACCEPTED: dict[str, tuple[Callable[[object], bool], str]] = {
     "includeDeleted": (_is_off, "would show objects that are gone"),
     "dryRun": (_is_off, "cannot be used"),
     "remember": (_is_off, "cannot be used"),
-    "deferredResponse": (lambda value: value in (None, "DISABLED", "OPTIONAL"), "cannot be FORCE yet"),
+    "deferredResponse": (
+        lambda value: value in (None, "DISABLED", "OPTIONAL", "FORCE"),
+        "must be DISABLED, OPTIONAL or FORCE",
+    ),
     "deferredFormat": (lambda value: value in (None, "JSON"), "must be JSON: no other format can be checked"),
     "flags": (_flags_off, "must be off: computed properties and row metadata are not checked"),
     "scopeFilters": (_is_empty, "take precedence over the query's own filters, so they could switch the policy off"),
@@ -91,6 +94,7 @@ def conditioned(
         strict=rules.mode is Mode.STRICT,
         sort=narrowing.sort,
         connected=narrowing.connected,
+        deferred=arguments.get("deferredResponse") == "FORCE",
     )
 
 

@@ -41,12 +41,15 @@ from gateway.http1 import Reason, Refusal
 class Field(Struct, frozen=True):
     """A root field that is asked for. Arguments that were left out, or whose variable was, are absent.
 
-    `below` are the names of all fields selected anywhere below it.
+    `below` are the names of all fields selected anywhere below it, `selected` are those of the next level with the
+    names that they have in the answer, `key` is its own name there.
     """
 
     name: str
     arguments: Mapping[str, Any]
     below: frozenset[str]
+    key: str = ""
+    selected: tuple[tuple[str, str], ...] = ()
 
 
 def fields(request: GraphQLRequest, limits: GraphQLLimits) -> tuple[Field, ...] | Refusal:
@@ -54,7 +57,9 @@ def fields(request: GraphQLRequest, limits: GraphQLLimits) -> tuple[Field, ...] 
     try:
         outline = _outlines.of(request, limits)
         variables = _variables(outline, request.variables)
-        return tuple(Field(root.name, _arguments(root, variables), root.below) for root in outline.roots)
+        return tuple(
+            Field(root.name, _arguments(root, variables), root.below, root.key, root.selected) for root in outline.roots
+        )
     except GraphQLError as fault:
         return _malformed(f"the document is not GraphQL: {_pointed(fault)}")
     except RecursionError:
@@ -76,6 +81,8 @@ class _Root(Struct, frozen=True):
     name: str
     arguments: tuple[tuple[str, ValueNode], ...]
     below: frozenset[str]
+    key: str
+    selected: tuple[tuple[str, str], ...]
 
 
 class Outline(Struct, frozen=True):
@@ -138,7 +145,8 @@ class Outlines:
 
 def _weight(asked: _Asked, outline: Outline) -> int:
     characters = len(asked.text) + len(asked.operation or "")
-    return characters * _BYTES_OF_A_CHARACTER + sum(len(root.below) for root in outline.roots) * _BYTES_OF_A_NAME
+    names = sum(len(root.below) + 2 * len(root.selected) for root in outline.roots)
+    return characters * _BYTES_OF_A_CHARACTER + names * _BYTES_OF_A_NAME
 
 
 _outlines = Outlines()
@@ -159,7 +167,8 @@ class _Reader:
         self._refuse_cycles()
         found = []
         for node in self._opened(self._operation.selection_set):
-            found.append(_Root(node.name.value, _written(node), self._below(node)))
+            key, selected = _answered_as(node), self._selected_by(node)
+            found.append(_Root(node.name.value, _written(node), self._below(node), key, selected))
             if len(found) > self._most:
                 raise _Unreadable(f"an operation may have {self._most} root fields")
         return Outline(tuple(found), variables)
@@ -174,6 +183,10 @@ class _Reader:
                 if node.selection_set:
                     waiting.append(node.selection_set)
         return frozenset(names)
+
+    def _selected_by(self, root: FieldNode) -> tuple[tuple[str, str], ...]:
+        nodes = self._opened(root.selection_set) if root.selection_set else ()
+        return tuple((_answered_as(node), node.name.value) for node in nodes)
 
     def _opened(self, selections: SelectionSetNode, seen: set[str] | None = None) -> Iterator[FieldNode]:
         """The fields of a selection set with fragments opened, each one once: nested ones cannot multiply."""
@@ -210,6 +223,11 @@ class _Reader:
                 elif name in spreads and name not in done:
                     path.append(name)
                     branches.append(iter(spreads[name]))
+
+
+def _answered_as(node: FieldNode) -> str:
+    """The name of a field in the answer."""
+    return node.alias.value if node.alias else node.name.value
 
 
 def _written(node: FieldNode) -> tuple[tuple[str, ValueNode], ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.authz.documents import Field, fields, strings
@@ -19,17 +19,19 @@ from gateway.authz.outcome import (
     Forward,
     GraphQLRequest,
     Grounds,
+    Link,
     Local,
     NeedBody,
     Pass,
     Plan,
+    Relink,
     Upstream,
     counted,
     together,
 )
 from gateway.authz.parameter_list import FIELD, named_parameters, plan_list
 from gateway.authz.query_call import may_hold_parameters, parameters_granted
-from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, QUERIES, SUMMARY, Needs
+from gateway.authz.roots import ADDRESSES, GRAPH, KEYS_DECIDE, NEVER, OURS, QUERIES, SUMMARY, Needs
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
@@ -51,7 +53,7 @@ def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
         return _malformed(f"a batch holds 1 to {rules.graphql.batch} operations")
     elements = tuple(_operation(element, None, call, principal, rules) for element in body)
     if all(isinstance(element, Forward) and element.answer == Pass() for element in elements):
-        return _forward(call, call.body, together(each.grounds for each in elements), sum(map(counted, elements)))
+        return _forward(call, call.body, together(each.grounds for each in elements), sum(map(counted, elements)), ())
     return Batch(elements)
 
 
@@ -72,7 +74,7 @@ def _operation(
         return _malformed("an operation's fields must all be the gateway's own, or none of them")
     if any(field.name == FIELD for field in roots) and (names := named_parameters(principal.policy)):
         return plan_list(request, roots, names, principal.policy, rules.graphql)
-    decided = [_decide_field(field, principal, rules) for field in roots]
+    decided = [decide_field(field, principal, rules) for field in roots]
     for decision in decided:
         if isinstance(decision, Deny):
             return decision
@@ -80,7 +82,8 @@ def _operation(
     if isinstance(parameters, Refusal):
         return Deny(parameters)
     grounds = together([*(each for each in decided if isinstance(each, Grounds)), *parameters])
-    return _forward(call, text if text is not None else json.dumps(body).encode(), grounds, len(roots))
+    body_text = text if text is not None else json.dumps(body).encode()
+    return _forward(call, body_text, grounds, len(roots), _links(roots))
 
 
 def _parameters(request: GraphQLRequest, call: Call, policy: Policy) -> list[Grounds] | Refusal:
@@ -89,8 +92,19 @@ def _parameters(request: GraphQLRequest, call: Call, policy: Policy) -> list[Gro
     return parameters_granted(strings(request), policy)
 
 
-def _forward(call: Call, body: bytes, grounds: Grounds, calls: int) -> Forward:
-    return Forward(Upstream.GRAPHQL, call.method, "", "", body, Pass(), grounds, calls=calls)
+def _forward(call: Call, body: bytes, grounds: Grounds, calls: int, links: tuple[Link, ...]) -> Forward:
+    answer = Relink(links) if links else Pass()
+    return Forward(Upstream.GRAPHQL, call.method, "", "", body, answer, grounds, calls=calls)
+
+
+def _links(roots: Iterable[Field]) -> tuple[Link, ...]:
+    """Where the answer may have addresses of results that were put aside."""
+    links = []
+    for root in roots:
+        if root.name in ADDRESSES:
+            members = tuple(key for key, name in root.selected if name == ADDRESSES[root.name])
+            links.append(Link(("data", root.key), members, root.name))
+    return tuple(link for link in links if link.members)
 
 
 def _malformed(message: str) -> Deny:
@@ -127,7 +141,7 @@ def _request(body: object) -> GraphQLRequest | Refusal:
 # --- one root field -----------------------------------------------------------------------------------------------
 
 
-def _decide_field(field: Field, principal: Principal, rules: Rules) -> Grounds | Deny:
+def decide_field(field: Field, principal: Principal, rules: Rules) -> Grounds | Deny:
     """The grounds on which a field goes upstream, or why it does not."""
     name = field.name
     if name == "__typename":

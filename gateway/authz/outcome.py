@@ -3,6 +3,7 @@
 Deny      answer with a refusal
 Local     the control plane (or `whoami`) answers
 Forward   an upstream answers; `answer` says what happens to its answer on the way back
+Collect   a result that was put aside is fetched from where it lies
 Batch     a GraphQL array: some elements are refused, some are ours, the rest goes upstream in one request
 Need      not decidable yet: the handler gets what is named and asks again
 """
@@ -118,6 +119,26 @@ class Check(Struct, frozen=True):
     strict: bool = True
     sort: bool = False
     connected: bool = False
+    deferred: bool = False
+    """The caller wants an address to fetch the answer from, instead of the answer."""
+
+
+class Link(Struct, frozen=True):
+    """Where an upstream's answer has the address of a result that was put aside.
+
+    `path` are the names of the members that lead to an object, `members` those of it that hold an address, `field` the
+    GraphQL field that was asked for it, empty for `/j1ql`.
+    """
+
+    path: tuple[str, ...]
+    members: tuple[str, ...]
+    field: str = ""
+
+
+class Relink(Struct, frozen=True):
+    """Passed on, with addresses of our own in the place of the upstream's."""
+
+    links: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +175,7 @@ class Unusable:
     why: str
 
 
-Answer = Pass | Check | Learn | Assemble
+Answer = Pass | Relink | Check | Learn | Assemble
 
 
 # --- the plan -----------------------------------------------------------------------------------------------------
@@ -218,18 +239,50 @@ class Batch:
     elements: tuple[Deny | Local | Forward, ...]
 
 
-def counted(plan: Deny | Local | Forward | Batch) -> int:
-    """How many calls a plan counts for: each root field of GraphQL is one, anything else is; what is refused is none.
+def counted(plan: Deny | Local | Forward | Batch | Collect) -> int:
+    """How many calls a plan counts for: each root field of GraphQL is one, anything else is; what is refused is none,
+    and neither is asking for a result: at the platform that goes to a store of files, which counts nothing.
 
     Source: JupiterOne's documentation, "JupiterOne Rate Limiting": each individual mutation or query uses one token.
     """
     match plan:
-        case Deny():
+        case Deny() | Collect():
             return 0
         case Batch(elements):
             return sum(map(counted, elements))
         case _:
             return plan.calls
+
+
+class Postponed(Struct, frozen=True):
+    """What an address of ours stands for: a result that an upstream has put aside for one query of one key.
+
+    `place` is the upstream's address of it, `is_result` tells the result itself from the document that says whether it
+    is there yet. `key` is the digest of the key. For a key with a condition `bound` is the digest of what the query's
+    cursors are bound to, `arguments` are the JSON of the query and its variables, and the page begins at `cursor`,
+    after `offset` rows.
+    """
+
+    place: str
+    is_result: bool
+    key: str
+    expires_at: int
+    """Milliseconds since the epoch."""
+    field: str = ""
+    """The GraphQL field that was asked, empty for `/j1ql`."""
+    bound: bytes = b""
+    arguments: bytes = b""
+    cursor: str | None = None
+    offset: int = 0
+
+
+class Collect(Struct, frozen=True):
+    """`check` for a key with a condition: nothing of the result is sent before all of it is checked."""
+
+    postponed: Postponed
+    check: Check | None
+    grounds: Grounds
+    mode: str | None = None
 
 
 class NeedBody(Struct, frozen=True):
@@ -256,6 +309,8 @@ class Facts:
     """What was found out for this call so far. A job that the upstream does not know is there as None."""
 
     jobs: tuple[tuple[str, Job | None], ...] = ()
+    postponed: Postponed | None = None
+    """What the call's own address stands for."""
 
 
-Plan = Deny | Local | Forward | Batch | NeedBody | NeedJob
+Plan = Deny | Local | Forward | Batch | Collect | NeedBody | NeedJob

@@ -1,6 +1,6 @@
 """May this call pass, and how? One pure function; the handler carries out its answer.
 
-    plan(call, principal, facts, rules, now) -> Deny | Local | Forward | Batch | NeedBody | NeedJob
+    plan(call, principal, facts, rules, now) -> Deny | Local | Forward | Batch | Collect | NeedBody | NeedJob
 
 A plan never depends on the graph: only on the call, the key's policy, the rules, and facts that were asked for by name.
 It is asked again after each Need, so a call that is refused whatever its body holds is refused before the body is read.
@@ -8,6 +8,7 @@ It is asked again after each Need, so a call that is refused whatever its body h
 
 from __future__ import annotations
 
+from gateway.authz.deferred import plan_result
 from gateway.authz.graphql_call import plan_graphql
 from gateway.authz.outcome import Deny, FaceCall, Facts, Grounds, Local, NeedBody, Plan, WhoAmI
 from gateway.authz.persister_call import plan_create, plan_job
@@ -38,6 +39,8 @@ def plan(call: Call, principal: Principal, facts: Facts, rules: Rules, now: int)
         return Deny(Refusal(Reason.METHOD_NOT_ALLOWED, f"{call.path} takes {' or '.join(sorted(route.methods))}"))
     if route.json and call.method == "POST" and not says_json(call):
         return Deny(Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, f"{call.path} takes Content-Type: application/json"))
+    if route.name == "deferred":
+        return plan_result(facts.postponed, principal, rules, now)
     return _by_route(call, route, principal, facts, rules)
 
 

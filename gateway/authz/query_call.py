@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gateway.authz.conditioned import conditioned
-from gateway.authz.outcome import Deny, Forward, Grounds, NeedBody, Pass, Plan, Upstream, together
+from gateway.authz.outcome import Deny, Forward, Grounds, Link, NeedBody, Plan, Relink, Upstream, together
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
@@ -39,12 +39,15 @@ def plan_query(call: Call, principal: Principal, rules: Rules) -> Plan:
     grounds = together((grounds, *parameters)) if parameters else grounds
     match verdict:
         case Allowed():
-            return Forward(Upstream.J1QL, call.method, "", "", call.body, Pass(), grounds)
+            return Forward(Upstream.J1QL, call.method, "", "", call.body, _RELINKED, grounds)
         case Narrowed(predicate=predicate):
             check = conditioned(body, principal, predicate, rules, grounds)
             if isinstance(check, Deny):
                 return check
             return Forward(Upstream.J1QL, "POST", "", "", None, check, grounds, rules.mode)
+
+
+_RELINKED = Relink((Link((), ("url",)),))
 
 
 def _body(text: bytes) -> dict[str, Any] | Refusal:

@@ -79,6 +79,15 @@ GRAPH: frozenset[str] = QUERIES | frozenset(
 and no DENY that covers the graph. (The raw data of entityRawDataV2 is found by an `address` that need not be the
 entity's.)"""
 
+ADDRESSES: dict[str, str] = {
+    "accountEntity": "url",
+    "buildCsv": "stateFileUrl",
+    "buildJson": "stateFileUrl",
+    "queryV1": "url",
+    "queryV2": "url",
+}
+"""Fields whose answers may have the address of a result that was put aside, and the member that has it."""
+
 OURS: frozenset[str] = frozenset(
     """
     createToken revokeToken token tokens createCurrentUserToken createIntegrationInstanceToken integrationInstanceTokens

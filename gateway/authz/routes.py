@@ -60,6 +60,10 @@ ROUTES: dict[str, Route] = {
 _ACCOUNT = "/account/api/1/"
 """What is below it, and which methods that takes, is the account face's to say."""
 
+RESULTS = "/deferred/"
+"""Below it, what stands for a result that an upstream has put aside; see `deferred`."""
+_RESULT_ROUTE = Route("deferred", _GET)
+
 _JOB = re.compile(
     r"/persister/synchronization/jobs/(?P<job>[0-9A-Za-z-]{1,64})"
     r"(?:/(?P<part>entities|relationships|upload|uploadUrl|events|finalize|abort))?"
@@ -68,7 +72,7 @@ _JOB = re.compile(
 _LONGEST_JOB = len("/persister/synchronization/jobs/") + 64 + len("/relationships")
 """Characters."""
 
-ROUTE_NAMES: frozenset[str] = frozenset({route.name for route in ROUTES.values()} | {"sync_job", "unknown"})
+ROUTE_NAMES: frozenset[str] = frozenset({route.name for route in ROUTES.values()} | {"deferred", "sync_job", "unknown"})
 
 
 def route_of(path: str) -> Route | None:
@@ -77,6 +81,8 @@ def route_of(path: str) -> Route | None:
         return route
     if path.startswith(_ACCOUNT):
         return _ACCOUNT_ROUTE
+    if path.startswith(RESULTS):
+        return _RESULT_ROUTE
     return _job_route(path) if len(path) <= _LONGEST_JOB else None
 
 

@@ -26,8 +26,9 @@ from gateway.http1.remembered import Remembered
 class FrontLimits:
     """Sizes of a head, in bytes but for the number of headers."""
 
-    target: int = 4096
-    """Path and query; the longest that a client of the platform sends has under 300."""
+    target: int = 8192
+    """Path and query; the longest that a client of the platform makes has under 300, and our addresses of deferred
+    results have up to 6,000. No proxy in front takes more by itself."""
     headers: int = 64
     """Number of headers; clients send about ten, proxies in front of us a dozen more."""
     header_bytes: int = 16 * 1024

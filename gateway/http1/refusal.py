@@ -40,6 +40,7 @@ class Reason(StrEnum):
     UNKNOWN_USER = "unknown_user"
     UNKNOWN_GROUP = "unknown_group"
     UNKNOWN_ORGANIZATION = "unknown_organization"
+    UNKNOWN_RESULT = "unknown_result"
     UNKNOWN_ROUTE = "unknown_route"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     ALREADY_THERE = "already_there"
@@ -86,6 +87,7 @@ STATUS: dict[Reason, int] = {
     Reason.UNKNOWN_USER: 404,
     Reason.UNKNOWN_GROUP: 404,
     Reason.UNKNOWN_ORGANIZATION: 404,
+    Reason.UNKNOWN_RESULT: 404,
     Reason.UNKNOWN_ROUTE: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.TOO_SLOW: 408,

@@ -6,7 +6,8 @@ the wire        wire (what is asked of both ends), link, deadlines
 a call's way    handler, context, deciding, carrying, batch, jobs, line, body, headers
 who may call    bad_keys; how often: limiting, charging, alone (no Redis), shares (with it)
 which upstream  service: addresses, retrying; checking, total_time
-answers         pages, seals (to keys with a condition)
+answers         pages, seals (to keys with a condition); codings
+deferred ones   deferred, results, result_seals, spool
 what is told    trace, decisions, uses, identity (to upstreams), ops
 """
 
@@ -23,10 +24,13 @@ from gateway.proxy.line import Binding
 from gateway.proxy.listener_options import ListenerOptions
 from gateway.proxy.ops import Health, Ops, OpsOptions
 from gateway.proxy.pages import PageOptions, Pages
+from gateway.proxy.result_seals import ResultSeals
+from gateway.proxy.results import ResultOptions, Results
 from gateway.proxy.retrying import RetryBudget, RetryOptions
 from gateway.proxy.seals import Seals
 from gateway.proxy.server import Listener, listening
 from gateway.proxy.service import Service
+from gateway.proxy.spool import Spool, SpoolOptions
 from gateway.proxy.upstream import Upstreams, reachable
 from gateway.proxy.upstream_options import UpstreamOptions
 from gateway.proxy.uses import Uses, UseWriter
@@ -58,10 +62,15 @@ __all__ = [
     "PageOptions",
     "Pages",
     "ProxyOptions",
+    "ResultOptions",
+    "ResultSeals",
+    "Results",
     "RetryBudget",
     "RetryOptions",
     "Seals",
     "Service",
+    "Spool",
+    "SpoolOptions",
     "Unlimited",
     "UpstreamOptions",
     "Upstreams",

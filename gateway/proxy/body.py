@@ -20,14 +20,14 @@ _JSON = re.compile(rb"application/(?:[a-z0-9.-]+\+)?json(?: *; *charset=\"?utf-8
 
 
 class Budget:
-    """Bytes of bodies that the process holds at once."""
+    """Bytes that the process holds at once."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
 
-    def hold(self) -> Hold:
-        """A share for one call, empty at first."""
-        return Hold(self)
+    def hold(self, *, full: Refusal = _OVERLOADED) -> Hold:
+        """A share for one call, empty at first; `full` is said when the budget is used up."""
+        return Hold(self, full)
 
     def take(self, size: int) -> bool:
         if size > self._left:
@@ -42,10 +42,11 @@ class Budget:
 class Hold:
     """What one call holds of the budget, until it gives it back."""
 
-    __slots__ = ("_budget", "_size")
+    __slots__ = ("_budget", "_full", "_size")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, full: Refusal) -> None:
         self._budget = budget
+        self._full = full
         self._size = 0
 
     def close(self) -> None:
@@ -55,7 +56,7 @@ class Hold:
     def grow(self, size: int) -> None:
         """Raises Stop when the budget is used up."""
         if not self._budget.take(size):
-            raise Stop(_OVERLOADED)
+            raise Stop(self._full)
         self._size += size
 
 

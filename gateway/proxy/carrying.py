@@ -14,29 +14,40 @@ from gateway.authz.outcome import (
     Assemble,
     Batch,
     Check,
+    Collect,
     Computed,
     Deny,
     FaceCall,
     Forward,
     GraphQLRequest,
     Learn,
+    Link,
     Local,
     Pass,
+    Relink,
     Unusable,
     WhoAmI,
 )
 from gateway.http1 import Call, Headers, Reason, Refusal, Reply, body_length, has_body
-from gateway.keys import Principal
 from gateway.metrics import Outcome
 from gateway.proxy import jobs
 from gateway.proxy.batch import ANSWER_BYTES, joined, parted
 from gateway.proxy.body import Counted
+from gateway.proxy.codings import accepting
 from gateway.proxy.context import Context
 from gateway.proxy.deciding import Decided
+from gateway.proxy.deferred import (
+    ADDRESS_BYTES,
+    answer_postponed,
+    beginning,
+    collect,
+    relinked_part,
+    with_our_addresses,
+)
 from gateway.proxy.headers import UNKEPT, length_of, to_client
 from gateway.proxy.line import Line, Request, Whole
 from gateway.proxy.trace import Element, outcome_of
-from gateway.proxy.wire import Stop
+from gateway.proxy.wire import Answer, Stop
 
 _REFUSED_US = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway did not accept the gateway's credential")
 _REDIRECTED = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway answered with a redirect")
@@ -57,6 +68,9 @@ async def carry_out(context: Context, decided: Decided) -> None:
             await _forward(context, decided, forward)
         case Batch(elements):
             await _answer_batch(context, decided, elements)
+        case Collect() as plan:
+            await collect(context, decided, plan)
+            context.trace.outcome = Outcome.FORWARDED if plan.check is None else Outcome.NARROWED
 
 
 # --- our own answers ----------------------------------------------------------------------------------------------
@@ -107,9 +121,15 @@ async def _forward(context: Context, decided: Decided, forward: Forward) -> None
         case Pass():
             await _pass(context, decided.call, forward, line)
             trace.outcome = Outcome.FORWARDED
+        case Relink(links):
+            await _pass_relinked(context, decided, forward, line, links)
+            trace.outcome = Outcome.FORWARDED
         case Learn(instance):
             await _learn(context, decided, forward, line, instance)
             trace.outcome = Outcome.FORWARDED
+        case Check(deferred=True) as check:
+            await answer_postponed(context, decided, line, check)
+            trace.outcome = Outcome.NARROWED
         case Check() as check:
             await _check(context, forward, line, check)
             trace.outcome = Outcome.NARROWED
@@ -124,21 +144,54 @@ async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> N
     What was decided holds for this one answer: a key that is revoked meanwhile gets the rest of it, for as long as the
     upstream keeps sending and the client keeps reading, piece by piece within their timeouts.
     """
-    incoming = context.incoming
     with closing(await line.open(_request(context, call, forward), call.headers)) as answer:
         _refuse_unfit(answer.status)
-        ours: Headers = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()), *context.trace.charge.headers())
-        headers = to_client(answer.headers, ours)
+        body = answer.at_once() if answer.status < HTTPStatus.BAD_REQUEST else None
+        headers = _headers(context, answer.headers)
         context.answering(answer.status)
-        if answer.status < HTTPStatus.BAD_REQUEST and (body := answer.at_once()) is not None:
-            await incoming.answer(Reply(answer.status, body, headers))
+        if body is None:
+            await _stream(context, answer, headers)
+        else:
+            await context.incoming.answer(Reply(answer.status, body, headers))
+
+
+async def _pass_relinked(
+    context: Context, decided: Decided, forward: Forward, line: Line, links: tuple[Link, ...]
+) -> None:
+    """The same, but for an answer with the address of a result: one that has nothing else is small, and one that may
+    have several parts is held whole."""
+    call = decided.call
+    most = ADDRESS_BYTES if len(links) == 1 else ANSWER_BYTES
+    with closing(await line.open(_request(context, call, forward), accepting(call.headers))) as answer:
+        _refuse_unfit(answer.status)
+        start, is_whole = await beginning(answer, most, context.hold)
+        if is_whole:
+            whole = with_our_addresses(context, decided, Whole(answer.status, answer.headers, start), links)
+            context.answering(answer.status)
+            await context.incoming.answer(Reply(whole.status, whole.body, _headers(context, whole.headers)))
             return
-        if (length := length_of(answer.headers)) is not None:
-            headers = (*headers, (b"content-length", b"%d" % length))
-        await incoming.begin(answer.status, headers)
-        while piece := await answer.read():
-            await incoming.write(piece)
-        await incoming.end()
+        if len(links) > 1:
+            raise Stop(_NO_ANSWER, f"more than {most} bytes")
+        context.answering(answer.status)
+        await _stream(context, answer, _headers(context, answer.headers), start)
+
+
+def _headers(context: Context, upstream: Headers) -> Headers:
+    ours: Headers = (*UNKEPT, (b"x-request-id", context.trace.call_id.encode()), *context.trace.charge.headers())
+    return to_client(upstream, ours)
+
+
+async def _stream(context: Context, answer: Answer, headers: Headers, start: bytes = b"") -> None:
+    """Memory holds a piece of the answer at a time."""
+    incoming = context.incoming
+    if (length := length_of(answer.headers)) is not None:
+        headers = (*headers, (b"content-length", b"%d" % length))
+    await incoming.begin(answer.status, headers)
+    if start:
+        await incoming.write(start)
+    while piece := await answer.read():
+        await incoming.write(piece)
+    await incoming.end()
 
 
 async def _learn(context: Context, decided: Decided, forward: Forward, line: Line, instance: str | None) -> None:
@@ -159,8 +212,7 @@ async def _check(context: Context, forward: Forward, line: Line, check: Check) -
         return await line.ask(request, limit=pages.options.answer_bytes)
 
     answered = await pages.answer(check, ask)
-    mode = (forward.mode or "").encode()
-    headers = (*answers.headers(context.trace.call_id), (b"gateway-narrowed", mode))
+    headers = (*answers.headers(context.trace.call_id), *context.narrowed())
     await context.answer(Reply(200, answered.envelope(), headers))
 
 
@@ -202,7 +254,7 @@ async def _answer_batch(context: Context, decided: Decided, elements: tuple[Deny
     passed = await _ask_batch(context, decided, [each for each in elements if isinstance(each, Forward)])
     parts = []
     for element in elements:
-        part, ending = await _part(context, decided.principal, element, passed)
+        part, ending = await _part(context, decided, element, passed)
         parts.append(part)
         trace.elements = (*trace.elements, ending)
     trace.outcome = Outcome.BATCH
@@ -225,7 +277,7 @@ async def _ask_batch(context: Context, decided: Decided, forwards: list[Forward]
 
 
 async def _part(
-    context: Context, principal: Principal, element: Deny | Local | Forward, passed: Iterator[bytes] | Refusal
+    context: Context, decided: Decided, element: Deny | Local | Forward, passed: Iterator[bytes] | Refusal
 ) -> tuple[bytes, Element]:
     """The answer to one operation of an array, and how it ended."""
     call_id = context.trace.call_id
@@ -234,18 +286,27 @@ async def _part(
             part = answers.graphql_error(refusal, call_id)
             return encoded(part), Element(grounds, outcome_of(refusal), refusal.reason)
         case Local(GraphQLRequest() as request, grounds):
-            executed = await context.deps.execute(request, principal, call_id)
+            executed = await context.deps.execute(request, decided.principal, call_id)
             return encoded(executed.body), Element(grounds, *_ending(executed.body))
-        case Forward(answer=Pass() | Assemble() as answer, grounds=grounds):
-            made = passed if isinstance(passed, Refusal) else _made(next(passed), answer)
+        case Forward(answer=Pass() | Relink() | Assemble() as answer, grounds=grounds):
+            made = passed if isinstance(passed, Refusal) else _made(context, decided, next(passed), answer)
             if isinstance(made, Refusal):
                 return encoded(answers.graphql_error(made, call_id)), Element(grounds, Outcome.FAILED, made.reason)
-            return made, Element(grounds, Outcome.FORWARDED if answer == Pass() else Outcome.NARROWED)
+            return made, Element(grounds, Outcome.NARROWED if isinstance(answer, Assemble) else Outcome.FORWARDED)
         case _:
             raise RuntimeError("a batch holds GraphQL operations only")
 
 
-def _made(part: bytes, answer: Pass | Assemble) -> bytes | Refusal:
+def _made(context: Context, decided: Decided, part: bytes, answer: Pass | Relink | Assemble) -> bytes | Refusal:
     """What the caller gets for an upstream's answer to one operation."""
-    made = assembled(part, answer) if isinstance(answer, Assemble) else part
-    return _NO_ANSWER if isinstance(made, Unusable) else made
+    match answer:
+        case Pass():
+            return part
+        case Relink(links):
+            try:
+                return relinked_part(context, decided, part, links)
+            except Stop as stop:
+                return stop.refusal
+        case Assemble():
+            made = assembled(part, answer)
+            return _NO_ANSWER if isinstance(made, Unusable) else made

@@ -20,6 +20,7 @@ from gateway.proxy.jobs import Jobs
 from gateway.proxy.limiting import Limiter
 from gateway.proxy.line import Binding, Line
 from gateway.proxy.pages import Pages
+from gateway.proxy.results import Results
 from gateway.proxy.service import Service
 from gateway.proxy.trace import Trace
 from gateway.proxy.uses import Uses
@@ -92,6 +93,7 @@ class Deps:
     sender: Sender
     identities: Identities
     pages: Pages
+    results: Results
     jobs: Jobs
     metrics: Metrics
     log: DecisionLog
@@ -121,12 +123,17 @@ class Context(NamedTuple):
     trace: Trace
     hold: Hold
 
+    def binding(self, principal: Principal) -> Binding:
+        """The upstreams of a key. Raises Stop where there are none."""
+        binding = self.deps.bindings.get(principal.organization)
+        if binding is None:
+            raise Stop(_UNBOUND)
+        return binding
+
     def line(self, principal: Principal) -> Line:
         """The line to the upstreams of a key. Raises Stop where there are none."""
         deps = self.deps
-        binding = deps.bindings.get(principal.organization)
-        if binding is None:
-            raise Stop(_UNBOUND)
+        binding = self.binding(principal)
         identity = deps.identities.token(principal, deps.now())
         total = self.options.upstream_seconds
         return Line(binding, deps.sender, deps.metrics, self.trace, self.hold, identity, total)
@@ -145,6 +152,10 @@ class Context(NamedTuple):
         if limits := self.trace.charge.headers():
             reply = Reply(reply.status, reply.body, (*reply.headers, *limits))
         await self.incoming.answer(reply)
+
+    def narrowed(self) -> Headers:
+        """The header that tells a key with a condition which relationships it sees."""
+        return ((b"gateway-narrowed", (self.trace.mode or "").encode()),)
 
     def answering(self, status: int) -> None:
         """Notes that the head of the answer is ready."""

@@ -11,8 +11,10 @@ from typing import NamedTuple
 from gateway import __version__
 from gateway.authz.outcome import Upstream
 from gateway.http1 import Headers, Reason, Refusal
+from gateway.http1.message import Header
 from gateway.metrics import Metrics
 from gateway.proxy.body import Hold, whole
+from gateway.proxy.codings import IDENTITY
 from gateway.proxy.headers import to_upstream
 from gateway.proxy.retrying import Ending, answered_with, ended_by
 from gateway.proxy.service import Attempt, Service
@@ -68,12 +70,9 @@ class Whole(NamedTuple):
 _TOO_LARGE = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway gave no usable answer")
 _JSON: Headers = ((b"content-type", b"application/json"),)
 _OF_A_BODY = frozenset({b"content-encoding", b"content-type"})
-_OWN: Headers = (
-    *_JSON,
-    (b"accept", b"application/json"),
-    (b"accept-encoding", b"identity"),
-    (b"user-agent", b"gateway/" + __version__.encode()),
-)
+_AGENT: Header = (b"user-agent", b"gateway/" + __version__.encode())
+_OWN: Headers = (*_JSON, (b"accept", b"application/json"), IDENTITY, _AGENT)
+_ANYBODYS: Headers = ((b"accept", b"*/*"), IDENTITY, _AGENT)
 
 
 class Line(NamedTuple):
@@ -100,7 +99,7 @@ class Line(NamedTuple):
         try:
             return await self._answered(request, kept)
         finally:
-            self._waited(request.upstream, since)
+            self._waited(request.upstream.value, since)
 
     async def ask(self, request: Request, *, limit: int) -> Whole:
         """Asks on our own behalf: none of the client's headers goes along, and the answer comes uncompressed.
@@ -113,11 +112,19 @@ class Line(NamedTuple):
                 body = await whole(answer, limit, self.hold, over=_TOO_LARGE)
                 return Whole(answer.status, answer.headers, body)
         finally:
-            self._waited(request.upstream, since)
+            self._waited(request.upstream.value, since)
+
+    async def fetch(self, place: str) -> Answer:
+        """Gets what lies at an address that an upstream gave, which may be anybody's: nothing of ours goes along."""
+        since = time.monotonic()
+        try:
+            return await self._sent(Outgoing("GET", place, _ANYBODYS), self._deadline())
+        finally:
+            self._waited("results", since)
 
     async def _answered(self, request: Request, headers: Headers) -> Answer:
         """Sends a request to one of its addresses, and perhaps once more; see `retrying`."""
-        deadline = None if self.total_seconds is None else asyncio.get_running_loop().time() + self.total_seconds
+        deadline = self._deadline()
         attempt = Attempt(self.binding.service(request.upstream), request, time.monotonic())
         while True:
             try:
@@ -129,6 +136,9 @@ class Line(NamedTuple):
                 if not self._again(attempt, answered_with(answer.status), request.upstream):
                     return answer
                 answer.close()
+
+    def _deadline(self) -> float | None:
+        return None if self.total_seconds is None else asyncio.get_running_loop().time() + self.total_seconds
 
     async def _sent(self, outgoing: Outgoing, deadline: float | None) -> Answer:
         sending = self.sender.send(outgoing)
@@ -148,10 +158,10 @@ class Line(NamedTuple):
             (b"x-request-id", self.trace.call_id.encode()),
         )
 
-    def _waited(self, upstream: Upstream, since: float) -> None:
+    def _waited(self, upstream: str, since: float) -> None:
         seconds = time.monotonic() - since
         self.trace.upstream_seconds += seconds
-        self.metrics.upstream_answered(upstream.value, seconds)
+        self.metrics.upstream_answered(upstream, seconds)
 
 
 def _outgoing(base: str, request: Request, headers: Headers) -> Outgoing:

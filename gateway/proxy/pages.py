@@ -15,21 +15,31 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from gateway.authz.outcome import Check
-from gateway.authz.rows import Page, Text, Withheld, checked
+from gateway.authz.rows import Body, Page, Text, Withheld, checked
 from gateway.http1 import Reason, Refusal
 from gateway.metrics import Metrics
-from gateway.proxy.line import Whole
 from gateway.proxy.seals import Position, Seals
 from gateway.proxy.wire import Stop
 
 _log = logging.getLogger(__name__)
 
-Ask = Callable[[bytes], Awaitable[Whole]]
+
+class Document(Protocol):
+    """What an upstream answered."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def body(self) -> Body: ...
+
+
+Ask = Callable[[bytes], Awaitable[Document]]
 """Sends a query's body upstream."""
 
 
@@ -67,14 +77,18 @@ class Answered(NamedTuple):
         parts = [part for row in self.rows for part in (b",", row)][1:]
         return tuple(parts) if self.shape == "tree" else (b"[", *parts, b"]")
 
-    def envelope(self) -> bytes:
-        """The JSON of the answer; no other member of the upstream's is passed on.
+    def pieces(self, said: bytes = b"") -> tuple[Text, ...]:
+        """The JSON of the answer in pieces, after what else is `said`; no other member of the upstream's is passed on.
 
         Without a next page `cursor` is left out: the platform's Python client takes `null` for the first page, for
         ever.
         """
         end = b"}" if self.cursor is None else b',"cursor":"' + self.cursor.encode() + b'"}'
-        return b"".join([b'{"type":"', self.shape.encode(), b'","data":', *self.data(), end])
+        return (b"{" + said + b'"type":"' + self.shape.encode() + b'","data":', *self.data(), end)
+
+    def envelope(self) -> bytes:
+        """The same in one."""
+        return b"".join(self.pieces())
 
 
 _FAILED = Refusal(Reason.UPSTREAM_FAILED, "the query service gave no usable answer")
@@ -97,9 +111,12 @@ class Pages:
         self._metrics = metrics
         self._clock = clock
 
-    async def answer(self, check: Check, ask: Ask) -> Answered:
-        """One page. Raises Stop: the cursor is not for this query, or the upstream's answer is no use."""
-        filled = await self._fill(check, self._start(check), ask)
+    async def answer(self, check: Check, ask: Ask, start: Position | None = None) -> Answered:
+        """One page, from where the caller's cursor or `start` says.
+
+        Raises Stop: the cursor is not for this query, or the upstream's answer is no use.
+        """
+        filled = await self._fill(check, start or self.start(check), ask)
         cursor = None
         if filled.following is not None:
             cursor = self._seals.seal(filled.following, check.seal.digest())
@@ -107,7 +124,8 @@ class Pages:
                 raise Stop(_FAILED, "its cursor is too long to be sealed")
         return Answered(check.shape, filled.rows, cursor)
 
-    def _start(self, check: Check) -> Position:
+    def start(self, check: Check) -> Position:
+        """Where the caller's page begins. Raises Stop: the cursor is not for this query."""
         if check.cursor is None:
             return Position()
         position = self._seals.open(check.cursor, check.seal.digest())
@@ -156,7 +174,7 @@ class Pages:
         raise Stop(_WITHHELD, outcome.why)
 
 
-def _judged(whole: Whole, check: Check) -> Page | Withheld:
-    if whole.status != 200:  # noqa: PLR2004
-        return Withheld(f"status {whole.status}", violation=False)
-    return checked(whole.body, check)
+def _judged(document: Document, check: Check) -> Page | Withheld:
+    if document.status != 200:  # noqa: PLR2004
+        return Withheld(f"status {document.status}", violation=False)
+    return checked(document.body, check)

@@ -24,6 +24,13 @@ _HEAD = struct.Struct(">IH")  # rows to skip, length of the cursor
 _NO_CURSOR = 0xFFFF
 
 
+def cipher(secret: str, purpose: bytes) -> AESGCM:
+    """What is sealed for one purpose opens for no other. Raises ValueError for a secret that can be guessed."""
+    if len(secret.encode()) < 32:  # noqa: PLR2004
+        raise ValueError("the seal secret must have at least 32 bytes")
+    return AESGCM(HKDF(SHA256(), 32, salt=None, info=purpose).derive(secret.encode()))
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """A place in the upstream's pages: skip `offset` rows of the page at `cursor` (None: the first)."""
@@ -40,10 +47,7 @@ class Seals:
 
         Raises ValueError for a secret that can be guessed.
         """
-        if len(secret.encode()) < 32:  # noqa: PLR2004
-            raise ValueError("the seal secret must have at least 32 bytes")
-        key = HKDF(SHA256(), 32, salt=None, info=b"gateway cursor 1").derive(secret.encode())
-        self._cipher = AESGCM(key)
+        self._cipher = cipher(secret, b"gateway cursor 1")
         self._size = size
         self._random = random
 

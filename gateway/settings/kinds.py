@@ -157,6 +157,10 @@ Proxies = Annotated[
 ]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 BaseURLs = Annotated[tuple[BaseURL, ...], BeforeValidator(_addresses), AfterValidator(_one_service)]
+ResultHosts = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?$")], ...],
+    BeforeValidator(_words),
+]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 RateText = Annotated[str | None, AfterValidator(_rate)]

@@ -12,6 +12,7 @@ from gateway import keys
 from gateway.authz import Mode
 from gateway.keys import Predefined, check_role
 from gateway.settings.kinds import (
+    BaseURL,
     Capabilities,
     Count,
     DatabaseURL,
@@ -20,6 +21,7 @@ from gateway.settings.kinds import (
     QuotaText,
     RateText,
     RedisURL,
+    ResultHosts,
     Seconds,
     Section,
     SigningSecret,
@@ -36,7 +38,7 @@ class Secrets(Section):
     identity: SigningSecret
     """Signs the `Gateway-Identity` header (HMAC-SHA-256), at least 32 characters; the upstream services know it too."""
     seal: SigningSecret
-    """Seals the cursors of conditioned keys, at least 32 characters; the same on every gateway of one address."""
+    """Seals cursors and addresses of results, at least 32 characters; the same on every gateway of one address."""
 
 
 class Store(Section):
@@ -161,7 +163,7 @@ class Limits(Section):
     """Calls of all keys of an organization under way at once."""
     counted: Count = 10_000
     """Keys and organizations of whose limits a process holds a share, about 1 KB each."""
-    target: Count = 4096
+    target: Count = 8192
     """Path and query of a call."""
     headers: Count = 64
     """Headers of a call."""
@@ -272,6 +274,27 @@ class Timeouts(Section):
     """After which a page for a conditioned key is sent as it is, with a cursor to go on."""
 
 
+class Deferred(Section):
+    """Results that the platform puts aside (`deferredResponse`); the gateway gives addresses of its own for them."""
+
+    hosts: ResultHosts = ()
+    """Where results may lie beside the upstreams themselves, by https: `name`, `name:port`, `*.name` for all below."""
+    url: BaseURL | None = None
+    """What clients call the data listener by, `https://api.example.com`; else the Host header of their calls."""
+    seconds: Seconds = 900.0
+    """That an address is good: longer than clients ask for a result, shorter than the platform keeps it."""
+    address: Count = 3072
+    """Bytes of the platform's address and cursor, sealed; every sealed one has this size."""
+    directory: Path | None = None
+    """For results while they are checked, in files that nobody else can open; without it the system's."""
+    memory: Count = 1024 * 1024
+    """Bytes of a result up to which it is held in memory."""
+    result: Count = 128 * 1024 * 1024
+    """Bytes of one result that must be looked into; any other is passed on as it comes."""
+    disk: Count = 1024 * 1024 * 1024
+    """Bytes of all such results of a process at once."""
+
+
 class Identity(Section):
     """The signed `Gateway-Identity` header."""
 
@@ -357,6 +380,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     upstreams: Upstreams = Upstreams()
+    deferred: Deferred = Deferred()
     identity: Identity = Identity()
     decision_log: DecisionLog = DecisionLog()
     organizations: dict[OrganizationId, Organization] = {}

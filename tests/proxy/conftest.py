@@ -34,8 +34,13 @@ from gateway.proxy import (
     PageOptions,
     Pages,
     ProxyOptions,
+    ResultOptions,
+    Results,
+    ResultSeals,
     Seals,
     Service,
+    Spool,
+    SpoolOptions,
     UpstreamOptions,
     Upstreams,
     listening,
@@ -378,6 +383,8 @@ class Setup:
     listener: ListenerOptions = LISTENER
     upstreams: UpstreamOptions = field(default_factory=UpstreamOptions)
     pages: PageOptions = field(default_factory=PageOptions)
+    results: ResultOptions = field(default_factory=ResultOptions)
+    spool: SpoolOptions = field(default_factory=SpoolOptions)
     decisions: dict[str, Any] = field(default_factory=dict)
     bad_keys: BadKeyOptions = field(default_factory=BadKeyOptions)
 
@@ -415,6 +422,7 @@ async def running(setup: Setup, upstream: Upstream, path: Any) -> AsyncIterator[
             sender=sender,
             identities=Identities(IdentityOptions(SECRET)),
             pages=Pages(Seals("s" * 32), metrics, setup.pages),
+            results=Results(setup.results, ResultSeals("s" * 32), Spool(setup.spool)),
             jobs=Jobs(),
             metrics=metrics,
             log=log,

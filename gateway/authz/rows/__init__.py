@@ -22,17 +22,17 @@ import msgspec
 from gateway.authz.outcome import Check
 from gateway.authz.rows.listed import checked_list
 from gateway.authz.rows.objects import UnclearError, objects_of
-from gateway.authz.rows.page import Page, Separate, Text, Together, Withheld
+from gateway.authz.rows.page import Body, Page, Separate, Text, Together, Withheld
 from gateway.authz.rows.tables import checked_table
 from gateway.authz.rows.trees import checked_tree
 
-__all__ = ["Page", "Separate", "Text", "Together", "Withheld", "checked"]
+__all__ = ["Body", "Page", "Separate", "Text", "Together", "Withheld", "checked"]
 
 _SHAPES = {"list": checked_list, "table": checked_table, "tree": checked_tree}
 _UNKNOWN_SHAPE = Withheld("the answer has an unknown shape", violation=False)
 
 
-def checked(body: bytes, check: Check) -> Page | Withheld:
+def checked(body: Body, check: Check) -> Page | Withheld:
     """The rows of an upstream's answer, or why none of it may be passed on. A tree is one row."""
     try:
         _refuse_other_than_utf8(body)
@@ -45,9 +45,9 @@ _PIECE = 1 << 16
 """Bytes that are decoded at a time: as text they take four times the room."""
 
 
-def _refuse_other_than_utf8(body: bytes) -> None:
+def _refuse_other_than_utf8(body: Body) -> None:
     """What is not read is passed on as it came. Raises UnicodeDecodeError."""
-    if body.isascii():
+    if isinstance(body, bytes) and body.isascii():
         return
     decode = codecs.getincrementaldecoder("utf-8")().decode
     pieces = memoryview(body)

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from gateway.authz.outcome import Check
 from gateway.authz.rows.objects import Objects
-from gateway.authz.rows.page import FORBIDDEN, Page, Separate, Together, Withheld, another_shape
+from gateway.authz.rows.page import FORBIDDEN, Body, Page, Separate, Together, Withheld, another_shape
 
 
 class _List(Struct):
@@ -28,12 +28,12 @@ _list = msgspec.json.Decoder(_List)
 _around = msgspec.json.Decoder(_Around)
 
 
-def checked_list(body: bytes, check: Check, objects: Objects) -> Page | Withheld:
+def checked_list(body: Body, check: Check, objects: Objects) -> Page | Withheld:
     """All rows at once, where that can tell; else one by one."""
     return _all(body, check, objects) or _each(body, check, objects)
 
 
-def _all(body: bytes, check: Check, objects: Objects) -> Page | None:
+def _all(body: Body, check: Check, objects: Objects) -> Page | None:
     """Reads the body once: from its first bracket to its last it holds the rows, or else is not read here.
 
     That it does is told by the rest, which has no bracket: with an empty array in their place it is an answer whose
@@ -52,7 +52,7 @@ def _all(body: bytes, check: Check, objects: Objects) -> Page | None:
     return None if count is None else Page(Together(body, start + 1, stop - 1, count), around.cursor)
 
 
-def _each(body: bytes, check: Check, objects: Objects) -> Page | Withheld:
+def _each(body: Body, check: Check, objects: Objects) -> Page | Withheld:
     answer = _list.decode(body)
     if answer.type != check.shape:
         return another_shape(check.shape)

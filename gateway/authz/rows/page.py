@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 
 import msgspec
 from msgspec import Raw
 
 Text = bytes | memoryview | Raw
 """What can be joined to bytes."""
+
+Body = bytes | mmap
+"""An answer in memory, or in a file."""
 
 _SPACE = ord(" ")
 _LARGE = 1 << 16
@@ -38,7 +42,7 @@ class Separate:
 class Together:
     """Rows as they stand in an answer, from byte `start` of its body to before `stop`, without the array's brackets."""
 
-    body: bytes
+    body: Body
     start: int
     stop: int
     count: int

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from gateway.authz.outcome import Check, HiddenObject
 from gateway.authz.rows.objects import Objects
-from gateway.authz.rows.page import FORBIDDEN, Page, Separate, Withheld, another_shape
+from gateway.authz.rows.page import FORBIDDEN, Body, Page, Separate, Withheld, another_shape
 from gateway.authz.rows.values import all_equal, equal
 from gateway.policy import Condition, Predicate
 
@@ -25,7 +25,7 @@ _table = msgspec.json.Decoder(_Table)
 _encode = msgspec.json.Encoder().encode
 
 
-def checked_table(body: bytes, check: Check, objects: Objects) -> Page | Withheld:
+def checked_table(body: Body, check: Check, objects: Objects) -> Page | Withheld:
     """Each row with the cells that the caller asked for, as they came."""
     answer = _table.decode(body)
     if answer.type != check.shape:

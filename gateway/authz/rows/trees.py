@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from gateway.authz.outcome import Check
 from gateway.authz.rows.objects import Objects
-from gateway.authz.rows.page import FORBIDDEN, Page, Separate, Withheld, another_shape
+from gateway.authz.rows.page import FORBIDDEN, Body, Page, Separate, Withheld, another_shape
 
 
 class _Drawn(Struct):
@@ -26,7 +26,7 @@ _tree = msgspec.json.Decoder(_Tree)
 _encode = msgspec.json.Encoder().encode
 
 
-def checked_tree(body: bytes, check: Check, objects: Objects) -> Page | Withheld:
+def checked_tree(body: Body, check: Check, objects: Objects) -> Page | Withheld:
     """A page of one row, which is the tree."""
     answer = _tree.decode(body)
     if answer.type != check.shape:
