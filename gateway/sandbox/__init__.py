@@ -7,7 +7,7 @@ nothing else of the gateway.
     evaluate                what a query means on a graph
     company                 the example graph: the same for the same seed
     server                  the application: `running` serves it
-    queries, graphql, persister, synchronization, uploads
+    queries, query_service, deferred, graphql, persister, synchronization, uploads
                             the upstreams
     received, faults        what a test asks: what arrived, and what shall go wrong
 """

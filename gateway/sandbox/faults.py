@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault, for `times` calls of a path (None: of any) after `skip` of them went well.
+    """One fault, for `times` calls of a path (None: of any; `/_results/*`: of all that begin so) after `skip` of them
+    went well.
 
     `after` is how many bytes of the body are sent first: None is half of it for `drop` and `truncate`, and for `stall`
     nothing, not even the head.
@@ -120,7 +122,7 @@ class Faults:
 
     def _next(self, path: str) -> Fault | None:
         for armed in self._armed:
-            if armed.fault.path not in {None, path}:
+            if not _fits(armed.fault.path, path):
                 continue
             if armed.skip > 0:
                 armed.skip -= 1
@@ -157,8 +159,7 @@ class Faults:
                 await partial.write(body[fault.after :])
                 return partial
             case _:
-                response.body = json.dumps(_with_row(json.loads(body), fault.row)).encode()
-                return response
+                return _lying(response, body, fault.row)
 
     async def _silence(self, seconds: float) -> None:
         try:
@@ -187,6 +188,19 @@ async def _begin(request: web.Request, response: web.Response, start: bytes) -> 
 def _abort(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
+
+
+def _fits(wanted: str | None, path: str) -> bool:
+    if wanted is not None and wanted.endswith("*"):
+        return path.startswith(wanted[:-1])
+    return wanted in {None, path}
+
+
+def _lying(response: web.Response, body: bytes, row: dict[str, Any]) -> web.Response:
+    packed = response.headers.get("Content-Encoding") == "gzip"
+    plain = json.dumps(_with_row(json.loads(gzip.decompress(body) if packed else body), row)).encode()
+    response.body = gzip.compress(plain, mtime=0) if packed else plain
+    return response
 
 
 def _with_row(value: Any, row: dict[str, Any]) -> Any:

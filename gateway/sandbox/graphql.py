@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import graphql
@@ -13,7 +14,8 @@ from graphql import GraphQLError
 from gateway.sandbox.account import REDACTED, Account, Dashboard, Framework, Parameter
 from gateway.sandbox.graph import Graph, iso
 from gateway.sandbox.origin import Integration
-from gateway.sandbox.queries import PLAINLY, QueryError, Serving, answer, read_call
+from gateway.sandbox.queries import QueryError
+from gateway.sandbox.query_service import Queries
 from gateway.sandbox.schema import SCHEMA
 
 _VALIDATION = [rule for rule in graphql.specified_rules if rule is not graphql.VariablesInAllowedPositionRule]
@@ -25,13 +27,13 @@ Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class GraphQL:
-    """The service. `page` is the number of rows a page of an answer has; `clock` gives milliseconds since the epoch."""
+    """The service. `page` is the number of items a page of a list has; `clock` gives milliseconds since the epoch."""
 
     graph: Graph
     account: Account
     page: int
     clock: Callable[[], int]
-    serving: Serving = PLAINLY
+    queries: Queries
 
     def respond(self, body: Any) -> Any:
         """The answer to a request, or to a batch of them in order. Raises ValueError for what is neither.
@@ -66,7 +68,8 @@ class GraphQL:
 
     def _actions(self) -> dict[str, Callable[[Arguments], Any]]:
         return {
-            "queryV1": self._query_v1,
+            "queryV1": partial(_query, self.queries.v1),
+            "queryV2": partial(_query, self.queries.v2),
             "accountEntity": self._account_entity,
             "entityCount": self._entity_count,
             "allEntityCounts": self._all_entity_counts,
@@ -88,14 +91,6 @@ class GraphQL:
         }
 
     # --- the graph ------------------------------------------------------------------------------------------------
-
-    def _query_v1(self, arguments: Arguments) -> dict[str, Any]:
-        try:
-            call = read_call(arguments)
-            now, serving = self.clock(), self.serving
-            return answer(call, self.graph, self.account, page=self.page, now=now, serving=serving)
-        except QueryError as fault:
-            raise _error(fault.code, fault.message) from None
 
     def _account_entity(self, _: Arguments) -> dict[str, Any]:
         accounts = [entity.wire() for entity in self.graph.of_type("jupiterone_account")]
@@ -246,6 +241,13 @@ class GraphQL:
             "integrationDefinitionId": integration.definition,
             "integrationType": integration.type,
         }
+
+
+def _query(respond: Callable[[Arguments], dict[str, Any]], arguments: Arguments) -> dict[str, Any]:
+    try:
+        return respond(arguments)
+    except QueryError as fault:
+        raise _error(fault.code, fault.message) from None
 
 
 def _error(code: str, message: str) -> GraphQLError:

@@ -1,9 +1,10 @@
 """One J1QL call, as `/j1ql` and `queryV1` take it: arguments -> a page of the answer.
 
 The arguments and the answer are those of `queryV1` (the GraphQL schema in JupiterOne's client-go); no public document
-says what `/j1ql` takes, so it takes the same. What this sandbox cannot do truthfully it refuses: deferred answers,
-`scopeFilters`, `rowMetadata`. Nothing deleted is kept, so `includeDeleted` changes nothing; no property is computed,
-and a page is full whenever there is more, so `computedProperties` and `variableResultSize` change nothing either.
+says what `/j1ql` takes, so it takes the same; those of `queryV2` are what JupiterOne's MCP server sends. What this
+sandbox cannot do truthfully it refuses: `scopeFilters`, `rowMetadata`. Nothing deleted is kept, so `includeDeleted`
+changes nothing; no property is computed, and a page is full whenever there is more, so `computedProperties` and
+`variableResultSize` change nothing either.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 from gateway.j1ql import J1QLSyntaxError, parse, tree
 from gateway.sandbox.account import Account
 from gateway.sandbox.aliases import selected_names
+from gateway.sandbox.compression import Compression
+from gateway.sandbox.deferred import AT_ONCE, Results
 from gateway.sandbox.dialect import PLAINEST, Dialect
 from gateway.sandbox.evaluate import EvaluationError, Result, evaluate
 from gateway.sandbox.graph import Graph
@@ -38,8 +41,21 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
 }
 """What a call may say, and the JSON types it says it in; null is the same as nothing."""
 
+V2_ARGUMENTS: dict[str, tuple[type, ...]] = {
+    "query": (str,),
+    "variables": (dict,),
+    "cursor": (str,),
+    "scopeFilters": (list,),
+    "includeDeleted": (bool,),
+    "returnRowMetadata": (bool,),
+    "returnComputedProperties": (bool,),
+}
+"""The same of `queryV2`, which is always deferred."""
+
 FLAGS = ("computedProperties", "rowMetadata", "variableResultSize")
 DEFERRED = ("DISABLED", "OPTIONAL", "FORCE")
+"""OPTIONAL leaves it to the platform; here such an answer comes at once."""
+FORMATS = ("JSON", "CSV")
 
 
 class QueryError(Exception):
@@ -58,7 +74,9 @@ class QueryCall:
     query: str
     variables: Mapping[str, Any]
     cursor: str | None
-    dry_run: bool
+    dry_run: bool = False
+    deferred: bool = False
+    as_csv: bool = False
 
     @property
     def digest(self) -> str:
@@ -68,38 +86,51 @@ class QueryCall:
 
 
 def read_call(arguments: Any) -> QueryCall:
-    """The call that the arguments make. Raises QueryError."""
-    if not isinstance(arguments, Mapping):
-        raise QueryError("VALIDATION_ERROR", "the body should be a JSON object")
-    for name, value in arguments.items():
-        if name not in ARGUMENTS:
-            raise QueryError("VALIDATION_ERROR", f'unknown argument "{name}"')
-        if value is not None and not isinstance(value, ARGUMENTS[name]):
-            raise QueryError("VALIDATION_ERROR", f'"{name}" has the wrong type')
-    if not arguments.get("query"):
-        raise QueryError("VALIDATION_ERROR", '"query" is required')
-    _refuse_unsupported(arguments)
-    return QueryCall(
-        arguments["query"],
-        arguments.get("variables") or {},
-        arguments.get("cursor"),
-        bool(arguments.get("dryRun")),
-    )
-
-
-def _refuse_unsupported(arguments: Mapping[str, Any]) -> None:
-    deferred = arguments.get("deferredResponse")
-    if deferred is not None and deferred not in DEFERRED:
-        raise QueryError("VALIDATION_ERROR", f'"deferredResponse" should be one of {", ".join(DEFERRED)}')
-    if deferred == "FORCE":
-        raise QueryError("VALIDATION_ERROR", "this sandbox has no deferred responses; use DISABLED")
-    if arguments.get("scopeFilters"):
-        raise QueryError("VALIDATION_ERROR", "this sandbox has no scopeFilters")
-    flags = arguments.get("flags") or {}
+    """The call that the arguments of `/j1ql` or `queryV1` make. Raises QueryError."""
+    said = _checked(arguments, ARGUMENTS)
+    deferred = _one_of(said, "deferredResponse", DEFERRED) == "FORCE"
+    as_csv = _one_of(said, "deferredFormat", FORMATS) == "CSV"
+    flags = said.get("flags", {})
     for name in flags:
         if name not in FLAGS:
             raise QueryError("VALIDATION_ERROR", f'unknown flag "{name}"')
-    if flags.get("rowMetadata"):
+    _refuse_unsupported(said, row_metadata=bool(flags.get("rowMetadata")))
+    dry_run = said.get("dryRun", False)
+    return QueryCall(said["query"], said.get("variables", {}), said.get("cursor"), dry_run, deferred, as_csv)
+
+
+def read_call_v2(arguments: Any) -> QueryCall:
+    """The call that the arguments of `queryV2` make. Raises QueryError."""
+    said = _checked(arguments, V2_ARGUMENTS)
+    _refuse_unsupported(said, row_metadata=said.get("returnRowMetadata", False))
+    return QueryCall(said["query"], said.get("variables", {}), said.get("cursor"), deferred=True)
+
+
+def _checked(arguments: Any, known: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
+    """The arguments that say something."""
+    if not isinstance(arguments, Mapping):
+        raise QueryError("VALIDATION_ERROR", "the body should be a JSON object")
+    for name, value in arguments.items():
+        if name not in known:
+            raise QueryError("VALIDATION_ERROR", f'unknown argument "{name}"')
+        if value is not None and not isinstance(value, known[name]):
+            raise QueryError("VALIDATION_ERROR", f'"{name}" has the wrong type')
+    if not arguments.get("query"):
+        raise QueryError("VALIDATION_ERROR", '"query" is required')
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _one_of(said: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str:
+    value: str = said.get(name, choices[0])
+    if value not in choices:
+        raise QueryError("VALIDATION_ERROR", f'"{name}" should be one of {", ".join(choices)}')
+    return value
+
+
+def _refuse_unsupported(said: Mapping[str, Any], *, row_metadata: bool) -> None:
+    if said.get("scopeFilters"):
+        raise QueryError("VALIDATION_ERROR", "this sandbox has no scopeFilters")
+    if row_metadata:
         raise QueryError("VALIDATION_ERROR", "this sandbox has no rowMetadata")
 
 
@@ -120,6 +151,10 @@ class Serving:
     """`totalCount` is a guess: the size of the graph."""
     unknown_names_fail: bool = False
     """A class or type that no entity has is an error, not an empty answer."""
+    results: Results = AT_ONCE
+    """How deferred answers are served."""
+    compression: Compression = Compression.NEVER
+    """Whose answers come in gzip."""
 
     def __post_init__(self) -> None:
         if self.partitions and max(self.partitions) < 1:

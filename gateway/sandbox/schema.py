@@ -35,6 +35,8 @@ SCHEMA = graphql.build_schema("""
     correlationId: String
   }
 
+  type QueryV2Response { type: String!, url: String, correlationId: String }
+
   type ParameterResponse { name: String!, value: ParameterValue!, lastUpdatedOn: String!, secret: Boolean! }
   type ParameterListPagedResponse { items: [ParameterResponse!]!, pageInfo: PageInfo! }
   type ParameterMutationResult { success: Boolean! }
@@ -109,6 +111,10 @@ SCHEMA = graphql.build_schema("""
       deferredFormat: DeferredResponseFormat, remember: Boolean, includeDeleted: Boolean, flags: QueryV1Flags,
       cursor: String, scopeFilters: [JSON!], sourceMetadata: SourceMetadataInput
     ): QueryV1Response!
+    queryV2(
+      query: String!, variables: JSON, cursor: String, scopeFilters: JSON, includeDeleted: Boolean,
+      returnRowMetadata: Boolean, returnComputedProperties: Boolean
+    ): QueryV2Response!
     accountEntity: QueryV1Response!
     entityCount: Int
     allEntityCounts: JSON

@@ -3,10 +3,12 @@
     POST /j1ql, /j1ql/validate              J1QL over REST
     POST /graphql, /, /api/graphql, ...     GraphQL
     /persister/synchronization/jobs...      synchronization jobs
+    GET /_results/<id>/...                  deferred results, see `deferred`
     GET, DELETE /_sandbox/received          the calls that arrived (these here not among them)
     POST, DELETE /_sandbox/fault            faults to come, see `faults`
 
-It knows one credential, its own, and one account; whoever has not both is answered 401.
+It knows one credential, its own, and one account; whoever has not both is answered 401, save for deferred results:
+their addresses are secrets themselves.
 """
 
 from __future__ import annotations
@@ -26,11 +28,15 @@ from gateway.sandbox.account import Account, example_account
 from gateway.sandbox.bodies import json_body
 from gateway.sandbox.company import SEED, example_graph
 from gateway.sandbox.company_builder import CLOCK
+from gateway.sandbox.compression import compressing
+from gateway.sandbox.deferred import BASE as RESULTS
+from gateway.sandbox.deferred import Store
 from gateway.sandbox.faults import Faults, read_fault
 from gateway.sandbox.graph import Graph
 from gateway.sandbox.graphql import GraphQL
 from gateway.sandbox.persister import Persister
-from gateway.sandbox.queries import PLAINLY, QueryError, Serving, answer, read_call
+from gateway.sandbox.queries import PLAINLY, QueryError, Serving
+from gateway.sandbox.query_service import Queries
 from gateway.sandbox.received import Recorder
 from gateway.sandbox.synchronization import Jobs
 from gateway.sandbox.uploads import SynchronizationError
@@ -75,7 +81,7 @@ class Options:
     """Queries in one call of /j1ql/validate, as on the platform."""
     clock: Callable[[], int] = wall_clock
     serving: Serving = PLAINLY
-    """Its dialect, and how it cuts pages."""
+    """Its dialect, how it cuts pages, defers and compresses answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ class Running:
     account: Account
     received: Recorder
     faults: Faults
+    results: Store
 
 
 @asynccontextmanager
@@ -99,16 +106,26 @@ async def running(options: Options = Options(), graph: Graph | None = None) -> A
     graph = example_graph(options.account, options.seed) if graph is None else graph
     account = example_account(options.account, CLOCK)
     received, faults = Recorder(options.keep_calls, options.keep_body), Faults()
+    results = Store(options.serving.results)
+    queries = Queries(graph, account, options.page, options.clock, options.serving, results)
     app = web.Application(
         client_max_size=options.body_limit,
-        middlewares=[_errors, _recording(received, faults), _authentication(options)],
+        middlewares=[
+            _errors,
+            _recording(received, faults),
+            compressing(options.serving.compression, never=CONTROL),  # inside the faults, which spoil what is sent
+            _errors,
+            _authentication(options),
+        ],
     )
     app.add_routes(Persister(Jobs(account, graph, options.keep_jobs), options.clock).routes())
-    app.add_routes(_query_routes(options, graph, account))
-    app.add_routes(_graphql_routes(GraphQL(graph, account, options.page, options.clock, options.serving)))
+    app.add_routes(_query_routes(options, queries))
+    app.add_routes(_graphql_routes(GraphQL(graph, account, options.page, options.clock, queries)))
+    app.add_routes(results.routes())
     app.add_routes(_control_routes(received, faults))
     async with _served(app, options, faults) as url:
-        yield Running(url, options, graph, account, received, faults)
+        results.origin = url
+        yield Running(url, options, graph, account, received, faults, results)
 
 
 @asynccontextmanager
@@ -128,11 +145,9 @@ async def _served(app: web.Application, options: Options, faults: Faults) -> Asy
 # --- the upstreams ------------------------------------------------------------------------------------------------
 
 
-def _query_routes(options: Options, graph: Graph, account: Account) -> list[web.RouteDef]:
+def _query_routes(options: Options, service: Queries) -> list[web.RouteDef]:
     async def j1ql(request: web.Request) -> web.Response:
-        call = read_call(await json_body(request))
-        now = options.clock()
-        return web.json_response(answer(call, graph, account, page=options.page, now=now, serving=options.serving))
+        return web.json_response(service.v1(await json_body(request)))
 
     async def validate(request: web.Request) -> web.Response:
         body = await json_body(request)
@@ -214,7 +229,7 @@ def _recording(received: Recorder, faults: Faults) -> Middleware:
         if request.path.startswith(CONTROL):
             return await handler(request)
         await received.record(request)
-        return await faults.answer(request, lambda call: _errors(call, handler))  # a refusal can be spoilt too
+        return await faults.answer(request, handler)
 
     return record
 
@@ -222,6 +237,8 @@ def _recording(received: Recorder, faults: Faults) -> Middleware:
 def _authentication(options: Options) -> Middleware:
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(RESULTS):
+            return await handler(request)
         said = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         known = hmac.compare_digest(said, f"Bearer {options.credential}".encode())
         accounts = {request.headers[name] for name in ACCOUNT_HEADERS if name in request.headers}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ import aiohttp
 import pytest
 
 from gateway.sandbox import Entity, Graph, Options, Relationship, Running, running
+from gateway.sandbox.queries import Serving
+
+PLAIN = Options()
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Upstream:
 
 
 @asynccontextmanager
-async def serving(graph: Graph | None) -> AsyncIterator[Upstream]:
-    async with running(Options(), graph) as sandbox:
+async def serving(graph: Graph | None, options: Options = PLAIN) -> AsyncIterator[Upstream]:
+    async with running(options, graph) as sandbox:
         headers = {
             "Authorization": f"Bearer {sandbox.options.credential}",
             "JupiterOne-Account": sandbox.options.account,
@@ -73,6 +76,17 @@ async def bare() -> AsyncIterator[Upstream]:
     """With an empty graph."""
     async with serving(Graph()) as served:
         yield served
+
+
+@pytest.fixture
+async def started() -> AsyncIterator[Callable[..., Awaitable[Upstream]]]:
+    """Starts sandboxes that serve in other ways, `Serving` by `Serving`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(how: Serving, graph: Graph | None = None, **options: Any) -> Upstream:
+            return await stack.enter_async_context(serving(graph, Options(serving=how, **options)))
+
+        yield start
 
 
 @pytest.fixture

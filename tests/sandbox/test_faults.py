@@ -135,3 +135,14 @@ async def test_an_unknown_fault_is_refused(bare, body):
     with pytest.raises(ValueError, match=r".+"):
         read_fault(body)
     assert (await bare.call("POST", "/_sandbox/fault", json=body))[0] == 400
+
+
+async def test_a_fault_may_wait_for_all_paths_that_begin_alike(bare):
+    await arm(bare, kind="status", path="/_results/*", status=503)
+    url = (await bare.query("FIND team", deferredResponse="FORCE"))["url"]
+    async with aiohttp.ClientSession() as stranger:
+        statuses = []
+        for _ in range(2):
+            async with stranger.get(url) as response:
+                statuses.append(response.status)
+    assert statuses == [503, 200]

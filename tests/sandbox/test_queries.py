@@ -4,7 +4,7 @@ import pytest
 
 from gateway.sandbox import Graph
 from gateway.sandbox.account import example_account
-from gateway.sandbox.queries import QueryError, answer, read_call
+from gateway.sandbox.queries import QueryError, answer, read_call, read_call_v2
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_text_that_is_no_query_is_a_parser_error_that_says_where(ask):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"deferredResponse": "FORCE"},
+        {"deferredFormat": "XML"},
         {"deferredResponse": "SOON"},
         {"scopeFilters": [{"org": "a"}]},
         {"flags": {"rowMetadata": True}},
@@ -94,6 +94,15 @@ def test_a_text_that_is_no_query_is_a_parser_error_that_says_where(ask):
 def test_what_the_sandbox_cannot_do_it_refuses(arguments):
     with pytest.raises(QueryError) as refused:
         read_call({"query": "FIND *", **arguments})
+    assert refused.value.code == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"deferredResponse": "FORCE"}, {"flags": {}}, {"returnRowMetadata": True}, {"scopeFilters": [{}]}]
+)
+def test_the_arguments_of_query_v2_are_its_own(arguments):
+    with pytest.raises(QueryError) as refused:
+        read_call_v2({"query": "FIND *", **arguments})
     assert refused.value.code == "VALIDATION_ERROR"
 
 

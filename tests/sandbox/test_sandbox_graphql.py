@@ -48,11 +48,6 @@ async def test_a_fault_of_a_query_is_a_graphql_error_with_status_200(bare):
     assert answer["errors"][0]["path"] == ["queryV1"]
 
 
-async def test_a_forced_deferred_answer_is_refused_with_a_reason(bare):
-    answer = await bare.graphql('{ queryV1(query: "FIND *", deferredResponse: FORCE) { type url } }')
-    assert "deferred" in answer["errors"][0]["message"]
-
-
 async def test_a_batch_is_answered_in_order_and_a_fault_stays_with_its_element(bare):
     batch = [
         {"query": "{ iamGetAccount { accountId } }"},
