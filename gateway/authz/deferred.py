@@ -12,6 +12,7 @@ the key is looked up and its policy read again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from mmap import mmap
 from typing import Literal
@@ -79,7 +80,7 @@ class State(msgspec.Struct):
     status: str
     url: str | None = None
     type: str | None = None
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
     def is_under_way(self) -> bool:
@@ -92,7 +93,7 @@ class State(msgspec.Struct):
 
     @property
     def holds_result(self) -> bool:
-        return self.type is not None and self.data is not None
+        return self.type is not None and memoryview(self.data) != b"null"
 
 
 _deferred = msgspec.json.Decoder(_Deferred)
@@ -119,6 +120,14 @@ def read_state(document: bytes | mmap) -> State | Unusable:
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str | None)
 _encode = msgspec.json.Encoder().encode
+
+
+_PLAIN = re.compile(rb'\s*(?:[^\s{]|\{\s*"type"\s*:\s*"(?!deferred")[a-z]+")')
+
+
+def has_no_address(start: bytes, links: Sequence[Link]) -> bool:
+    """Whether an answer that begins so certainly has none: `/j1ql` says first of what type it is."""
+    return links[0].path == () and _PLAIN.match(start) is not None
 
 
 def relinked(body: bytes, links: Iterable[Link], ours: Callable[[str, Link], str]) -> bytes:

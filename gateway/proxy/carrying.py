@@ -164,7 +164,7 @@ async def _pass_relinked(
     most = ADDRESS_BYTES if len(links) == 1 else ANSWER_BYTES
     with closing(await line.open(_request(context, call, forward), accepting(call.headers))) as answer:
         _refuse_unfit(answer.status)
-        start, is_whole = await beginning(answer, most, context.hold)
+        start, is_whole = await beginning(answer, links, most, context.hold)
         if is_whole:
             whole = with_our_addresses(context, decided, Whole(answer.status, answer.headers, start), links)
             context.answering(answer.status)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from gateway import answers
-from gateway.authz.deferred import put_aside, read_state, relinked, restated
+from gateway.authz.deferred import has_no_address, put_aside, read_state, relinked, restated
 from gateway.authz.outcome import Check, Collect, Link, Postponed, Unusable, Upstream
 from gateway.authz.rows import Body
 from gateway.http1 import Headers, Reason, Refusal, Reply
@@ -91,8 +91,9 @@ async def answer_postponed(context: Context, decided: Decided, line: Line, check
     await context.answer(answers.answered(value, context.trace.call_id, more=context.narrowed()))
 
 
-async def beginning(answer: Answer, most: int, hold: Hold) -> tuple[bytes, bool]:
-    """What comes first of an answer, and whether that is all of it: until it has more than `most` bytes."""
+async def beginning(answer: Answer, links: Sequence[Link], most: int, hold: Hold) -> tuple[bytes, bool]:
+    """What comes first of an answer, and whether that is all of it: until it has more than `most` bytes, or it is
+    certain that it has no address."""
     if (body := answer.at_once()) is not None:
         return body, True
     pieces: list[bytes] = []
@@ -104,6 +105,8 @@ async def beginning(answer: Answer, most: int, hold: Hold) -> tuple[bytes, bool]
         hold.grow(len(piece))
         pieces.append(piece)
         size += len(piece)
+        if not coding_of(answer.headers) and has_no_address(pieces[0], links):
+            break
     return b"".join(pieces), False
 
 
@@ -113,6 +116,8 @@ def with_our_addresses(context: Context, decided: Decided, whole: Whole, links: 
     Raises Stop: a result lies where it is not fetched, or the answer has a coding that nobody asked for.
     """
     coding = coding_of(whole.headers)
+    if not coding and has_no_address(whole.body, links):
+        return whole
     if coding and coding not in INFLATED:
         raise Stop(_FAILED, "the answer has a content coding that is not known")
     plain = inflated(whole.body) if coding else whole.body

@@ -85,13 +85,13 @@ class Both:
 
 
 @contextmanager
-def running(folder, **more):
+def running(folder, options=sandbox.Options(account="acme"), **more):
     loop, ready, stop, made = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
 
     async def serve():
         async with AsyncExitStack() as stack:
             graph = Graph(ENTITIES, RELATIONSHIPS)
-            upstream = await stack.enter_async_context(sandbox.running(sandbox.Options(account="acme"), graph))
+            upstream = await stack.enter_async_context(sandbox.running(options, graph))
             gateway = await stack.enter_async_context(serving(settings(folder, upstream, **more)))
             await gateway.control.logins.found(Organization("acme", "Acme"), "one@acme.example")
             made.append(Both(upstream, gateway, loop))
@@ -108,7 +108,7 @@ def running(folder, **more):
         thread.join(60)
 
 
-def settings(folder, upstream, **graph):
+def settings(folder, upstream, sections=(), **graph):
     create(folder / "gateway.db")
     binding = {"j1ql": f"{upstream.url}/j1ql", "graphql": f"{upstream.url}/graphql", "persister": upstream.url}
     return validated(
@@ -119,6 +119,7 @@ def settings(folder, upstream, **graph):
             "decision_log": {"file": folder / "decisions.jsonl"},
             "limits": {"page_rows": 2},
             "graph": graph,
+            **dict(sections),
             "organizations": {
                 "acme": {"upstream": binding | {"account": "acme", "credential": upstream.options.credential}}
             },
