@@ -74,13 +74,16 @@ class _Deferred(msgspec.Struct):
     url: str
 
 
+_NOTHING = msgspec.Raw(b"null")
+
+
 class State(msgspec.Struct):
     """The document that says whether a result is there."""
 
     status: str
     url: str | None = None
     type: str | None = None
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = _NOTHING  # no union: as one of several types, Raw decodes nothing
 
     @property
     def is_under_way(self) -> bool:
@@ -93,7 +96,7 @@ class State(msgspec.Struct):
 
     @property
     def holds_result(self) -> bool:
-        return self.type is not None and memoryview(self.data) != b"null"
+        return self.type is not None and self.data != _NOTHING
 
 
 _deferred = msgspec.json.Decoder(_Deferred)

@@ -84,8 +84,11 @@ class Both:
         self.wait(put())
 
 
+PLAIN = sandbox.Options(account="acme")
+
+
 @contextmanager
-def running(folder, options=sandbox.Options(account="acme"), **more):
+def running(folder, options=PLAIN, **more):
     loop, ready, stop, made = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
 
     async def serve():

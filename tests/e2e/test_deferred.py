@@ -149,7 +149,7 @@ def test_hidden_objects_change_no_byte_and_no_length(both):
     after = polled(second)
     assert len(first) == len(second)
     assert before["data"] == after["data"]
-    assert [name for name in before] == [name for name in after]
+    assert list(before) == list(after)
     assert len(json.dumps(before)) == len(json.dumps(after))
     assert "canary" not in json.dumps(after)
 
