@@ -7,9 +7,10 @@ nothing else of the gateway.
     evaluate                what a query means on a graph
     company                 the example graph: the same for the same seed
     server                  the application: `running` serves it
-    queries, query_service, deferred, graphql, persister, synchronization, uploads
+    queries, query_service, deferred, graphql, graph_reads, stored_results, exports, persister, synchronization, uploads
                             the upstreams
-    received, faults        what a test asks: what arrived, and what shall go wrong
+    received, faults, compression, talkative
+                            what a test asks: what arrived, what shall go wrong, and how much is given away
 """
 
 from gateway.sandbox.account import INTEGRATION_INSTANCE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,18 +11,18 @@ from typing import Any
 import graphql
 from graphql import GraphQLError
 
-from gateway.sandbox.account import REDACTED, Account, Dashboard, Framework, Parameter
+from gateway.sandbox.account import REDACTED, Account, Framework, Parameter
 from gateway.sandbox.graph import Graph, iso
+from gateway.sandbox.graph_reads import Actions, Arguments, GraphReads
 from gateway.sandbox.origin import Integration
 from gateway.sandbox.queries import QueryError
 from gateway.sandbox.query_service import Queries
 from gateway.sandbox.schema import SCHEMA
+from gateway.sandbox.stored_results import StoredResults
+from gateway.sandbox.talkative import everything, talk
 
 _VALIDATION = [rule for rule in graphql.specified_rules if rule is not graphql.VariablesInAllowedPositionRule]
 """No public document says whether an id is a String or an ID, so a variable of either type is taken."""
-
-Arguments = Mapping[str, Any]
-"""The arguments of a root field, checked against the schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +59,27 @@ class GraphQL:
         except GraphQLError as fault:
             return graphql.ExecutionResult(data=None, errors=[fault])
         if faults := graphql.validate(SCHEMA, document, _VALIDATION):
+            if self.queries.serving.talkative:
+                return graphql.ExecutionResult(data=talk(document, everything(self.graph, self.account)))
             return graphql.ExecutionResult(data=None, errors=faults)
-        return graphql.execute_sync(SCHEMA, document, self._roots(), variable_values=variables, operation_name=name)
+        return graphql.execute_sync(
+            SCHEMA,
+            document,
+            self._roots(),
+            variable_values=variables,
+            operation_name=name,
+            field_resolver=_resolved,
+        )
 
     def _roots(self) -> dict[str, Callable[..., Any]]:
-        """Root field -> what it does with its arguments; the library also says where in the document it stands."""
-        return {name: lambda _, act=act, **arguments: act(arguments) for name, act in self._actions().items()}
+        return {name: partial(_acted, act) for name, act in self._actions().items()}
 
-    def _actions(self) -> dict[str, Callable[[Arguments], Any]]:
+    def _actions(self) -> Actions:
         return {
-            "queryV1": partial(_query, self.queries.v1),
-            "queryV2": partial(_query, self.queries.v2),
-            "accountEntity": self._account_entity,
-            "entityCount": self._entity_count,
-            "allEntityCounts": self._all_entity_counts,
-            "getAllAssetProperties": self._all_asset_properties,
-            "entityRawDataV2": self._entity_raw_data,
+            "queryV1": self.queries.v1,
+            "queryV2": self.queries.v2,
+            **GraphReads(self.graph, self.queries.results, self.page).actions(),
+            **StoredResults(self.account, self.queries, self.clock).actions(),
             "parameter": self._parameter,
             "parameterList": self._parameter_list,
             "setParameter": self._set_parameter,
@@ -82,41 +87,11 @@ class GraphQL:
             "getSettings": self._get_settings,
             "setSettings": self._set_settings,
             "iamGetAccount": self._iam_get_account,
-            "getDashboard": self._get_dashboard,
-            "getDashboards": self._get_dashboards,
             "complianceFramework": self._compliance_framework,
             "complianceFrameworks": self._compliance_frameworks,
             "integrationInstance": self._integration_instance,
             "integrationInstances": self._integration_instances,
         }
-
-    # --- the graph ------------------------------------------------------------------------------------------------
-
-    def _account_entity(self, _: Arguments) -> dict[str, Any]:
-        accounts = [entity.wire() for entity in self.graph.of_type("jupiterone_account")]
-        return {"type": "list", "data": accounts, "totalCount": len(accounts)}
-
-    def _entity_count(self, _: Arguments) -> int:
-        return len(self.graph)
-
-    def _all_entity_counts(self, _: Arguments) -> dict[str, Any]:
-        types = Counter(name for entity in self.graph.entities for name in entity.get("_type"))
-        classes = Counter(name for entity in self.graph.entities for name in entity.get("_class"))
-        return {"typeCounts": dict(types), "classCounts": dict(classes)}
-
-    def _all_asset_properties(self, _: Arguments) -> list[str]:
-        return sorted({name for entity in self.graph.entities for name in entity.properties})
-
-    def _entity_raw_data(self, arguments: Arguments) -> dict[str, Any]:
-        """What a provider said of an entity, here its properties. The address is not compared with the id."""
-        entity_id = arguments["entityId"]
-        entity = self.graph.entity_by_id(entity_id)
-        if entity is None or entity.get("_integrationInstanceId") is None:
-            message = "Raw data is not available for this entity"
-            return {"entityId": entity_id, "status": "NOT_AVAILABLE_OR_EXPIRED", "message": message, "payload": []}
-        payload = {"name": "default", "contentType": "application/json", "data": dict(entity.properties)}
-        collected = iso(entity.get("_beginOn"))
-        return {"entityId": entity_id, "status": "AVAILABLE", "collectedAt": collected, "payload": [payload]}
 
     # --- parameters and settings ----------------------------------------------------------------------------------
 
@@ -167,28 +142,6 @@ class GraphQL:
             "accountType": "ENTERPRISE",
             "status": "ACTIVE",
             "_timeCreated": iso(self.account.created),
-        }
-
-    def _get_dashboard(self, arguments: Arguments) -> dict[str, Any]:
-        for dashboard in self.account.dashboards:
-            if dashboard.id == arguments["dashboardId"]:
-                return self._dashboard(dashboard)
-        raise _error("NOT_FOUND", "Dashboard not found")
-
-    def _get_dashboards(self, _: Arguments) -> list[dict[str, Any]]:
-        return [self._dashboard(dashboard) for dashboard in self.account.dashboards]
-
-    def _dashboard(self, dashboard: Dashboard) -> dict[str, Any]:
-        return {
-            "id": dashboard.id,
-            "name": dashboard.name,
-            "category": dashboard.category,
-            "isJ1ManagedBoard": False,
-            "published": True,
-            "scopeFilters": [],
-            "starred": False,
-            "_createdAt": iso(self.account.created),
-            "widgets": [_widget(dashboard, number) for number in range(len(dashboard.widgets))],
         }
 
     def _compliance_framework(self, arguments: Arguments) -> dict[str, Any]:
@@ -243,9 +196,16 @@ class GraphQL:
         }
 
 
-def _query(respond: Callable[[Arguments], dict[str, Any]], arguments: Arguments) -> dict[str, Any]:
+def _resolved(source: Any, info: graphql.GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:
+    """A member of an object; the library's own way fails on an argument that is called `source`."""
+    value = source.get(info.field_name)
+    return value(info, **arguments) if callable(value) else value
+
+
+def _acted(act: Callable[[Arguments], Any], _: Any, /, **arguments: Any) -> Any:
+    """What a root field answers; the library says also where in the document it stands."""
     try:
-        return respond(arguments)
+        return act(arguments)
     except QueryError as fault:
         raise _error(fault.code, fault.message) from None
 
@@ -262,11 +222,3 @@ def _shown(parameter: Parameter) -> dict[str, Any]:
 
 def _settings_names(key: tuple[str, str, str]) -> dict[str, str]:
     return dict(zip(("resourceType", "resourceId", "category"), key, strict=True))
-
-
-def _widget(dashboard: Dashboard, number: int) -> dict[str, Any]:
-    title, query = list(dashboard.widgets.items())[number]
-    widget_id = f"{dashboard.id}-{number + 1}"
-    queries = [{"id": f"{widget_id}-query", "name": "Query 1", "query": query}]
-    config = {"queries": queries, "disableQueryPolicyFilters": False}
-    return {"id": widget_id, "title": title, "type": "table", "config": config}

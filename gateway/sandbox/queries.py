@@ -155,6 +155,8 @@ class Serving:
     """How deferred answers are served."""
     compression: Compression = Compression.NEVER
     """Whose answers come in gzip."""
+    talkative: bool = False
+    """Unknown root fields and paths are answered with everything there is: see `talkative`."""
 
     def __post_init__(self) -> None:
         if self.partitions and max(self.partitions) < 1:

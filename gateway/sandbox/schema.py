@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import graphql
 
-SCHEMA = graphql.build_schema("""
+from gateway.sandbox.graph_schema import GRAPH_READS, STORED_RESULTS
+
+_ACCOUNT = """
   scalar JSON
   scalar Long
   scalar ParameterValue
@@ -18,11 +20,7 @@ SCHEMA = graphql.build_schema("""
 
   input QueryV1Flags { computedProperties: Boolean, rowMetadata: Boolean, variableResultSize: Boolean }
   input SourceMetadataInput { appName: String, appVersion: String, resourceType: String, resourceId: String }
-  input DashboardsOptions { includeAllJ1ManagedDashboards: Boolean }
   input ComplianceFrameworkInput { id: ID! }
-  input EntityIngestionAddress {
-    source: String, integrationInstanceId: String, entityKey: String, entityType: [String]
-  }
 
   type PageInfo { endCursor: String, hasNextPage: Boolean! }
 
@@ -51,32 +49,6 @@ SCHEMA = graphql.build_schema("""
     accountType: String!
     status: String!
     _timeCreated: String
-  }
-
-  type InsightsWidgetQuery { id: String!, name: String, query: String! }
-  type InsightsWidgetConfig { queries: [InsightsWidgetQuery!]!, disableQueryPolicyFilters: Boolean }
-  type InsightsWidget { id: String!, title: String, type: String!, config: InsightsWidgetConfig! }
-  type InsightsDashboard {
-    id: String!
-    name: String!
-    category: String
-    userId: String
-    isJ1ManagedBoard: Boolean
-    published: Boolean
-    scopeFilters: [JSON!]
-    resourceGroupId: String
-    starred: Boolean
-    _createdAt: String
-    widgets: [InsightsWidget!]!
-  }
-
-  type RawDataPayload { name: String!, contentType: String!, data: JSON }
-  type EntityRawData {
-    entityId: String!
-    status: String!
-    message: String
-    collectedAt: String
-    payload: [RawDataPayload!]!
   }
 
   type ComplianceFrameworkGapAnalysis { id: ID!, fulfilled: Int!, gapDetected: Int!, unknown: Int! }
@@ -115,17 +87,10 @@ SCHEMA = graphql.build_schema("""
       query: String!, variables: JSON, cursor: String, scopeFilters: JSON, includeDeleted: Boolean,
       returnRowMetadata: Boolean, returnComputedProperties: Boolean
     ): QueryV2Response!
-    accountEntity: QueryV1Response!
-    entityCount: Int
-    allEntityCounts: JSON
-    getAllAssetProperties: [String!]!
-    entityRawDataV2(entityId: ID!, address: EntityIngestionAddress): EntityRawData!
     parameter(name: String!): ParameterResponse
     parameterList(limit: Int, cursor: String): ParameterListPagedResponse!
     getSettings(resourceType: String!, resourceId: String, category: String!): GetSettingsResult!
     iamGetAccount: IamAccountNode!
-    getDashboard(dashboardId: String!): InsightsDashboard
-    getDashboards(options: DashboardsOptions): [InsightsDashboard!]!
     complianceFramework(input: ComplianceFrameworkInput!): ComplianceFramework
     complianceFrameworks: ComplianceFrameworks!
     integrationInstance(id: String!): IntegrationInstance
@@ -137,4 +102,6 @@ SCHEMA = graphql.build_schema("""
     deleteParameter(name: String!): ParameterMutationResult!
     setSettings(resourceType: String!, resourceId: String, category: String!, data: JSON): SetSettingsResult!
   }
-""")
+"""
+
+SCHEMA = graphql.build_schema(_ACCOUNT + GRAPH_READS + STORED_RESULTS)

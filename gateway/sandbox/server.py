@@ -3,6 +3,7 @@
     POST /j1ql, /j1ql/validate              J1QL over REST
     POST /graphql, /, /api/graphql, ...     GraphQL
     /persister/synchronization/jobs...      synchronization jobs
+    GET /entities, /relationships, ...      bulk export and raw data, see `exports`
     GET /_results/<id>/...                  deferred results, see `deferred`
     GET, DELETE /_sandbox/received          the calls that arrived (these here not among them)
     POST, DELETE /_sandbox/fault            faults to come, see `faults`
@@ -18,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -31,6 +33,7 @@ from gateway.sandbox.company_builder import CLOCK
 from gateway.sandbox.compression import compressing
 from gateway.sandbox.deferred import BASE as RESULTS
 from gateway.sandbox.deferred import Store
+from gateway.sandbox.exports import Exports
 from gateway.sandbox.faults import Faults, read_fault
 from gateway.sandbox.graph import Graph
 from gateway.sandbox.graphql import GraphQL
@@ -39,6 +42,7 @@ from gateway.sandbox.queries import PLAINLY, QueryError, Serving
 from gateway.sandbox.query_service import Queries
 from gateway.sandbox.received import Recorder
 from gateway.sandbox.synchronization import Jobs
+from gateway.sandbox.talkative import everything
 from gateway.sandbox.uploads import SynchronizationError
 
 GRAPHQL_PATHS = ("/graphql", "/", "/api/graphql", "/rules/graphql")
@@ -50,6 +54,7 @@ STATUS_CODES = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     413: "RequestEntityTooLargeException",  # the word that the integration SDK waits for
+    422: "UNPROCESSABLE_ENTITY",
     415: "UNSUPPORTED_MEDIA_TYPE",
 }
 """The code in the body, where only the HTTP status says what is wrong."""
@@ -121,8 +126,11 @@ async def running(options: Options = Options(), graph: Graph | None = None) -> A
     app.add_routes(Persister(Jobs(account, graph, options.keep_jobs), options.clock).routes())
     app.add_routes(_query_routes(options, queries))
     app.add_routes(_graphql_routes(GraphQL(graph, account, options.page, options.clock, queries)))
+    app.add_routes(Exports(graph).routes())
     app.add_routes(results.routes())
     app.add_routes(_control_routes(received, faults))
+    if options.serving.talkative:
+        app.add_routes([web.route("*", "/{path:.*}", partial(_talk, graph, account))])
     async with _served(app, options, faults) as url:
         results.origin = url
         yield Running(url, options, graph, account, received, faults, results)
@@ -178,6 +186,10 @@ def _graphql_routes(service: GraphQL) -> list[web.RouteDef]:
             return web.json_response({"errors": [error]}, status=400)
 
     return [web.post(path, graphql) for path in GRAPHQL_PATHS]
+
+
+async def _talk(graph: Graph, account: Account, _: web.Request) -> web.Response:
+    return web.json_response(everything(graph, account))
 
 
 def _control_routes(received: Recorder, faults: Faults) -> list[web.RouteDef]:

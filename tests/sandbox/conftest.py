@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from gateway.sandbox import Entity, Graph, Options, Relationship, Running, running
-from gateway.sandbox.queries import Serving
+from gateway.sandbox.queries import PLAINLY, Serving
 
 PLAIN = Options()
 
@@ -83,7 +83,7 @@ async def started() -> AsyncIterator[Callable[..., Awaitable[Upstream]]]:
     """Starts sandboxes that serve in other ways, `Serving` by `Serving`."""
     async with AsyncExitStack() as stack:
 
-        async def start(how: Serving, graph: Graph | None = None, **options: Any) -> Upstream:
+        async def start(how: Serving = PLAINLY, graph: Graph | None = None, **options: Any) -> Upstream:
             return await stack.enter_async_context(serving(graph, Options(serving=how, **options)))
 
         yield start
