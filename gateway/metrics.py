@@ -147,6 +147,12 @@ class Metrics:
             "Answers that held an object outside the predicate; `twice` in a row is an incident.",
             ("seen",),
         )
+        self._alarms = gauge(
+            "gateway_alarms",
+            "Classes of queries that are refused until an operator resets them; `unwritten`: one worker alone does.",
+            ("state",),
+            multiprocess_mode="livemax",
+        )
         self._unlogged = counter("gateway_decisions_unlogged", "Decisions that the log had no room for.")
         self._use_rounds = counter(
             "gateway_key_use_rounds",
@@ -272,6 +278,11 @@ class Metrics:
     def answer_withheld(self, *, again: bool) -> None:
         """An answer held an object outside the predicate; `again` when it did so twice in a row."""
         self._withheld.labels("twice" if again else "once").inc()
+
+    def alarms(self, count: int, *, unwritten: int) -> None:
+        """So many alarms are open; those that are `unwritten` no other worker can know."""
+        self._alarms.labels("open").set(count)
+        self._alarms.labels("unwritten").set(unwritten)
 
     # --- keys
 

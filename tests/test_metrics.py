@@ -85,6 +85,7 @@ def test_it_observes_the_stores():
     [
         (lambda metrics: metrics.rows_checked(250), "gateway_rows_checked_total", 250),
         (lambda metrics: metrics.answer_withheld(again=True), "gateway_answers_withheld_total", 1),
+        (lambda metrics: metrics.alarms(3, unwritten=0), "gateway_alarms", 3),
         (lambda metrics: metrics.refused_by_address("bad_keys"), "gateway_refused_by_address_total", 1),
         (lambda metrics: metrics.decision_unlogged(), "gateway_decisions_unlogged_total", 1),
         (lambda metrics: metrics.store_checked("sql", up=True), "gateway_store_up", 1),

@@ -1,5 +1,6 @@
 """What a gateway does beside its calls, now and then: writing last uses of keys down, counting keys that end soon,
-measuring how long a revocation takes, bringing the metrics up to date, connecting to addresses of upstreams that fail.
+measuring how long a revocation takes, bringing the metrics up to date, connecting to addresses of upstreams that fail,
+hearing of alarms that other gateways met.
 
 No call waits for any of it, and none fails because of it: what fails is told in the log and tried again.
 """
@@ -19,6 +20,7 @@ from gateway.app.control import World
 from gateway.keys import DAY
 from gateway.metrics import Metrics
 from gateway.proxy import AddressChecks, Deps, UseWriter
+from gateway.proxy.alarms import SECONDS as ALARM_SECONDS
 from gateway.proxy.shares import IDLE
 from gateway.settings import Settings
 from gateway.stores import Store, StoreUnavailable
@@ -51,8 +53,11 @@ async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> 
     count = partial(_count_expiring, store.registry, settings.keys.warn_days, deps.metrics, world)
     canary, each = Canary(store, deps.metrics, world), settings.store.canary_seconds
     checks = options.checks(settings)
+    alarms = deps.pages.alarms
+    await alarms.round()  # before the first call, which might be of a class that is refused
     try:
         async with _beside() as every:
+            every(ALARM_SECONDS, alarms.round)
             every(checks.seconds, AddressChecks(deps.services(), checks).round)
             every(settings.keys.last_used_seconds, writer.round)
             every(COUNTING_SECONDS, count, first=0)

@@ -26,6 +26,7 @@ from gateway.control.graphql_execution import DocumentLimits
 from gateway.control.rapid7 import openapi
 from gateway.metrics import Metrics
 from gateway.proxy import (
+    Alarms,
     BadKeys,
     DecisionLog,
     Deps,
@@ -94,7 +95,7 @@ async def serving(
             bindings=options.bindings(settings, metrics.upstream_circuit),
             sender=sender,
             identities=Identities(options.identities(settings)),
-            pages=_pages(settings, metrics, world),
+            pages=_pages(settings, metrics, world, Alarms(metrics, control.desk.alarming, now=world.now)),
             results=_results(settings, world),
             jobs=Jobs(settings.limits.jobs),
             metrics=metrics,
@@ -109,7 +110,7 @@ async def serving(
         await opened.enter_async_context(chores(settings, control.store, deps, world))
         for stale in stale_certificates(settings, world.now()):
             _log.warning("%s", stale)
-        health = _health(settings, control.store, metrics)
+        health = _health(settings, control.store, metrics, deps.pages.alarms)
         listeners = _Listeners(replace(options.listener(settings), shared=shared), metrics, opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))
         admin = await listeners.open("admin", settings.admin, _admin(settings, deps, control))
@@ -132,9 +133,9 @@ def _bad_keys(settings: Settings, metrics: Metrics) -> BadKeys:
     return BadKeys(options.bad_keys(settings), refused=partial(metrics.refused_by_address, "bad_keys"))
 
 
-def _pages(settings: Settings, metrics: Metrics, world: World) -> Pages:
+def _pages(settings: Settings, metrics: Metrics, world: World, alarms: Alarms) -> Pages:
     seals = Seals(settings.secrets.seal.get_secret_value(), size=settings.limits.cursor, random=world.randomness)
-    return Pages(seals, metrics, options.pages(settings))
+    return Pages(seals, metrics, options.pages(settings), alarms=alarms)
 
 
 def _results(settings: Settings, world: World) -> Results:
@@ -156,7 +157,7 @@ def _admin(settings: Settings, deps: Deps, control: Control) -> Admin:
     return Admin(handler, control.logins, deps.metrics, proxy.front, deps.new_id, bad_codes=bad_codes)
 
 
-def _health(settings: Settings, store: Store, metrics: Metrics) -> Health:
+def _health(settings: Settings, store: Store, metrics: Metrics, alarms: Alarms) -> Health:
     async def sql() -> str | None:
         """Redis is noted beside it: without it look-ups go to SQL, so calls can still be decided."""
         found = await store.health()
@@ -165,7 +166,7 @@ def _health(settings: Settings, store: Store, metrics: Metrics) -> Health:
         return None if found["sql"] == "ok" else found["sql"]
 
     upstreams = {name: partial(any_reachable, urls) for name, urls in options.upstream_urls(settings).items()}
-    return Health({"sql": sql}, upstreams, metrics, options.ops(settings))
+    return Health({"sql": sql}, upstreams, metrics, options.ops(settings), notes=alarms.notes)
 
 
 class _Listeners:

@@ -4,6 +4,7 @@ from gateway.authz.capabilities import CAPABILITIES, Capabilities, Mode, State
 from gateway.authz.explain import Explanation, explain
 from gateway.authz.parameter_list import assembled
 from gateway.authz.plan import plan
+from gateway.authz.query_class import QueryClass, query_class
 from gateway.authz.routes import RESULTS, ROUTE_NAMES, Face, Route, route_of
 from gateway.authz.rows import Page, Withheld, checked
 from gateway.authz.rules import GraphQLLimits, Rules
@@ -19,6 +20,7 @@ __all__ = [
     "GraphQLLimits",
     "Mode",
     "Page",
+    "QueryClass",
     "Route",
     "Rules",
     "State",
@@ -27,6 +29,7 @@ __all__ = [
     "checked",
     "explain",
     "plan",
+    "query_class",
     "route_of",
     "whoami",
 ]

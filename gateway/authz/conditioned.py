@@ -95,6 +95,7 @@ def conditioned(
         sort=narrowing.sort,
         connected=narrowing.connected,
         deferred=arguments.get("deferredResponse") == "FORCE",
+        organization=principal.organization,
     )
 
 

@@ -121,6 +121,8 @@ class Check(Struct, frozen=True):
     connected: bool = False
     deferred: bool = False
     """The caller wants an address to fetch the answer from, instead of the answer."""
+    organization: str = ""
+    """The key's; an alarm concerns the queries of one, see `query_class`."""
 
 
 class Link(Struct, frozen=True):

@@ -10,6 +10,10 @@ from gateway import __version__
 from gateway.cli.lazily import LazyGroup
 
 _COMMANDS = {
+    "alarms": (
+        "gateway.cli.alarms:alarms",
+        "Queries that are refused because an upstream answered with objects outside the key's policy.",
+    ),
     "audit": ("gateway.cli.keeping:audit", "The audit trail."),
     "check": ("gateway.cli.checking:check", "Validate the settings, and print them as they take effect."),
     "demo": ("gateway.cli.demo:demo", "Start a gateway in front of a small sandbox platform, with keys to try."),

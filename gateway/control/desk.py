@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.control.alarming import Alarming
 from gateway.control.describing import Describing
 from gateway.control.grants import Grants
 from gateway.control.groups import Groups
@@ -26,6 +27,7 @@ class Desk:
     groups: Groups
     organizations: Organizations
     limiting: Limiting
+    alarming: Alarming
     trail: Trail
     describing: Describing
     now: Callable[[], int]
@@ -42,6 +44,7 @@ def desk_over(
         Groups(registry, options, now, randomness),
         Organizations(registry, options, now, randomness),
         Limiting(registry, options, now, randomness),
+        Alarming(registry, options, now, randomness),
         Trail(registry, options.switches),
         Describing(registry, options, now),
         now,

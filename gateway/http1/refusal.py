@@ -32,6 +32,7 @@ class Reason(StrEnum):
     UNSUPPORTED_ARGUMENT = "unsupported_argument"
     NEVER_FORWARDED = "never_forwarded"
     KEYS_DECIDE = "keys_decide"
+    QUERY_CLASS_REFUSED = "query_class_refused"
     UNKNOWN_JOB = "unknown_job"
 
     UNKNOWN_KEY = "unknown_key"
@@ -80,6 +81,7 @@ STATUS: dict[Reason, int] = {
     Reason.UNSUPPORTED_ARGUMENT: 403,
     Reason.NEVER_FORWARDED: 403,
     Reason.KEYS_DECIDE: 403,
+    Reason.QUERY_CLASS_REFUSED: 403,
     Reason.UNKNOWN_JOB: 403,
     Reason.UNKNOWN_KEY: 404,
     Reason.UNKNOWN_IDENTITY: 404,

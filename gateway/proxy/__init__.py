@@ -6,12 +6,13 @@ the wire        wire (what is asked of both ends), link, deadlines
 a call's way    handler, context, deciding, carrying, batch, jobs, line, body, headers
 who may call    bad_keys; how often: limiting, charging, alone (no Redis), shares (with it)
 which upstream  service: addresses, retrying; checking, total_time
-answers         pages, seals (to keys with a condition); codings
+answers         pages, seals, alarms (to keys with a condition); codings
 deferred ones   deferred, results, result_seals, spool
 what is told    trace, decisions, uses, identity (to upstreams), ops
 """
 
 from gateway.proxy.addresses import Addresses, AddressOptions, Circuit
+from gateway.proxy.alarms import Alarms
 from gateway.proxy.bad_keys import BadKeyOptions, BadKeys
 from gateway.proxy.checking import AddressChecks, CheckOptions, any_reachable
 from gateway.proxy.context import Deps, Executed, ProxyOptions
@@ -39,6 +40,7 @@ __all__ = [
     "AddressChecks",
     "AddressOptions",
     "Addresses",
+    "Alarms",
     "BadKeyOptions",
     "BadKeys",
     "Binding",

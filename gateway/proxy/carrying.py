@@ -211,7 +211,7 @@ async def _check(context: Context, forward: Forward, line: Line, check: Check) -
         request = Request(forward.upstream, forward.method, forward.path, forward.query, body)
         return await line.ask(request, limit=pages.options.answer_bytes)
 
-    answered = await pages.answer(check, ask)
+    answered = await pages.answer(check, ask, call=context.trace.call_id)
     headers = (*answers.headers(context.trace.call_id), *context.narrowed())
     await context.answer(Reply(200, answered.envelope(), headers))
 

@@ -59,6 +59,7 @@ async def postpone(context: Context, decided: Decided, line: Line, check: Check)
 
     Raises Stop: the cursor is not for this query, or the upstream does not do it.
     """
+    context.deps.pages.alarms.refuse(check)
     start = context.deps.pages.start(check)
     asked = check.request | {"deferredResponse": "FORCE"}
     if start.cursor is not None:
@@ -187,6 +188,7 @@ async def _pass_state(context: Context, decided: Decided, line: Line, postponed:
 
 
 async def _collect_checked(context: Context, decided: Decided, line: Line, postponed: Postponed, check: Check) -> None:
+    context.deps.pages.alarms.refuse(check)
     async with _read(context, line, postponed.place) as document:
         if postponed.is_result:
             await _answer_page(context, line, postponed, check, document)
@@ -235,7 +237,7 @@ async def _answer_page(  # noqa: PLR0913, PLR0917
         return await line.ask(Request(Upstream.J1QL, "POST", "", "", body), limit=pages.options.answer_bytes)
 
     start = Position(postponed.cursor, postponed.offset)
-    answered = await pages.answer(check, ask, start)
+    answered = await pages.answer(check, ask, start, call=context.trace.call_id)
     await _answer(context, [memoryview(piece) for piece in answered.pieces(said)], context.narrowed())
 
 

@@ -38,6 +38,8 @@ class Health:
     upstreams: Mapping[str, Check]
     metrics: Metrics
     options: OpsOptions = field(default_factory=OpsOptions)
+    notes: Callable[[], tuple[str, ...]] = tuple
+    """Lines for operators that make nothing unready."""
     draining: bool = False
     _faults: dict[str, str | None] = field(init=False, default_factory=dict)
     _checked_at: float | None = field(init=False, default=None)
@@ -51,7 +53,7 @@ class Health:
         ready = not (self.draining or stores or (upstreams and len(upstreams) == len(self.upstreams)))
         lines = ["draining: no new calls please"] if self.draining else []
         lines += [f"{name}: {fault or 'ok'}" for name, fault in self._faults.items()]
-        return ready, "\n".join(lines)
+        return ready, "\n".join((*lines, *self.notes()))
 
     async def _refresh(self) -> None:
         async with self._lock:

@@ -5,13 +5,15 @@ between. So they are joined and cut anew: a page has `check.page` rows until the
 found out by looking for a row more. What was read too far is not kept, but asked for again: the sealed cursor says
 where.
 
+A forbidden object is asked for once more. Found again it is an alarm, and the query's class is refused from then on,
+see `alarms`.
+
 What still depends on the upstream: a call that takes too long ends with a shorter page and a cursor (only time decides
 that), and an upstream without end is an upstream that failed.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,10 +25,9 @@ from gateway.authz.outcome import Check
 from gateway.authz.rows import Body, Page, Text, Withheld, checked
 from gateway.http1 import Reason, Refusal
 from gateway.metrics import Metrics
+from gateway.proxy.alarms import Alarms
 from gateway.proxy.seals import Position, Seals
 from gateway.proxy.wire import Stop
-
-_log = logging.getLogger(__name__)
 
 
 class Document(Protocol):
@@ -100,23 +101,47 @@ _FOREIGN_CURSOR = Refusal(
 )
 
 
+class _ForbiddenError(Exception):
+    """An object outside the policy was found twice; `why` has nothing of it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class Pages:
-    """Answers conditioned queries. `clock` gives seconds, of any beginning."""
+    """Answers conditioned queries. `clock` gives seconds, of any beginning; `alarms` are those of this worker alone
+    unless given."""
 
     def __init__(
-        self, seals: Seals, metrics: Metrics, options: PageOptions, *, clock: Callable[[], float] = time.monotonic
+        self,
+        seals: Seals,
+        metrics: Metrics,
+        options: PageOptions,
+        *,
+        alarms: Alarms | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.options = options
+        self.alarms = alarms or Alarms(metrics)
         self._seals = seals
         self._metrics = metrics
         self._clock = clock
 
-    async def answer(self, check: Check, ask: Ask, start: Position | None = None) -> Answered:
-        """One page, from where the caller's cursor or `start` says.
+    async def answer(self, check: Check, ask: Ask, start: Position | None = None, *, call: str = "") -> Answered:
+        """One page, from where the caller's cursor or `start` says; `call` is the request id, which an alarm names.
 
-        Raises Stop: the cursor is not for this query, or the upstream's answer is no use.
+        Raises Stop: queries of this class are refused, the cursor is not for this query, or the upstream's answer is no
+        use.
         """
-        filled = await self._fill(check, start or self.start(check), ask)
+        self.alarms.refuse(check)
+        try:
+            filled = await self._fill(check, start or self.start(check), ask)
+        except _ForbiddenError as forbidden:
+            self.alarms.refuse(check)
+            await self.alarms.raised(check, forbidden.why, call)
+            raise Stop(_WITHHELD, forbidden.why) from None
+        self.alarms.refuse(check)
         cursor = None
         if filled.following is not None:
             cursor = self._seals.seal(filled.following, check.seal.digest())
@@ -170,8 +195,7 @@ class Pages:
         if not outcome.violation:
             raise Stop(_FAILED, outcome.why)
         self._metrics.answer_withheld(again=True)
-        _log.error("an upstream answered a narrowed query with an object outside the policy, twice: %s", outcome.why)
-        raise Stop(_WITHHELD, outcome.why)
+        raise _ForbiddenError(outcome.why)
 
 
 def _judged(document: Document, check: Check) -> Page | Withheld:

@@ -42,6 +42,7 @@ from gateway.stores.resolver import LayeredResolver
 from gateway.stores.sql import Database, SqlRegistry
 from gateway.stores.sqlite import create
 from gateway.stores.values import (
+    Alarm,
     AuditEvent,
     Group,
     IntegrationInstance,
@@ -55,6 +56,7 @@ from gateway.stores.values import (
 
 __all__ = [
     "Absent",
+    "Alarm",
     "AuditEvent",
     "Change",
     "Conflict",

@@ -23,7 +23,17 @@ from gateway.keys import (
     Role,
 )
 from gateway.stores.chain import Head, Verdict
-from gateway.stores.values import AuditEvent, Group, IntegrationInstance, KeyQuery, KeyUse, Member, Organization, User
+from gateway.stores.values import (
+    Alarm,
+    AuditEvent,
+    Group,
+    IntegrationInstance,
+    KeyQuery,
+    KeyUse,
+    Member,
+    Organization,
+    User,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +255,18 @@ class Change(Protocol):
         before it and are live: whoever made them did not live to see their end."""
         ...
 
+    # --- alarms
+
+    async def alarms(self) -> tuple[Alarm, ...]:
+        """Those that are open, oldest first."""
+        ...
+
+    async def add_alarm(self, alarm: Alarm) -> bool:
+        """Opens an alarm; False, and nothing is changed, where one of this id is open."""
+        ...
+
+    async def remove_alarm(self, alarm: str) -> None: ...
+
     # --- logins and the audit trail
 
     async def add_login(self, digest: Digest, identity: str, *, expires_at: int) -> None:
@@ -342,6 +364,14 @@ class Registry(Protocol):
 
     async def integration_instances(self, organization: str) -> tuple[IntegrationInstance, ...]:
         """Those that are not deleted, by id."""
+        ...
+
+    async def alarms(self) -> tuple[Alarm, ...]:
+        """Those that are open, oldest first."""
+        ...
+
+    async def alarmed(self) -> dict[str, str]:
+        """The organization of each open alarm by the alarm's id: all that processes ask for again and again."""
         ...
 
     async def audit_events(

@@ -32,6 +32,7 @@ from gateway.stores.base import StoreUnavailable
 from gateway.stores.chain import Head
 from gateway.stores.journal import UNKNOWN, Mark, Record
 from gateway.stores.tables import (
+    alarms,
     audit_events,
     changes,
     group_members,
@@ -43,7 +44,7 @@ from gateway.stores.tables import (
     organizations,
     users,
 )
-from gateway.stores.values import AuditEvent, Group, IntegrationInstance, Member, Organization, User, UserStatus
+from gateway.stores.values import Alarm, AuditEvent, Group, IntegrationInstance, Member, Organization, User, UserStatus
 
 IN_GROUP: ColumnElement[bool] = or_(
     groups.c.everyone,
@@ -135,6 +136,9 @@ EVENTS_AFTER = (
     .order_by(audit_events.c.id)
     .limit(bindparam("page", type_=Integer))
 )
+
+ALARMS = select(alarms).order_by(alarms.c.at, alarms.c.id)
+ALARMED = select(alarms.c.id, alarms.c.organization_id)
 
 
 # --- identities ---------------------------------------------------------------------------------------------------
@@ -313,6 +317,23 @@ def audit_row(event: AuditEvent) -> dict[str, Any]:
 def audit_event(row: Row[Any]) -> AuditEvent:
     details = tuple(sorted(json.loads(row.details).items()))
     return AuditEvent(row.at, row.actor, row.organization_id, row.event, row.subject, details, row.id)
+
+
+def alarm(row: Row[Any]) -> Alarm:
+    return Alarm(row.id, row.organization_id, row.policy, row.shape, row.at, row.key_id, row.request_id, row.why)
+
+
+def alarm_row(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "id": alarm.id,
+        "organization_id": alarm.organization,
+        "policy": alarm.policy,
+        "shape": alarm.shape,
+        "at": alarm.at,
+        "key_id": alarm.key,
+        "request_id": alarm.call,
+        "why": alarm.why,
+    }
 
 
 def chain_id(organization: str | None) -> str:

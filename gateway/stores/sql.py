@@ -40,6 +40,7 @@ from gateway.stores.tables import (
     users,
 )
 from gateway.stores.values import (
+    Alarm,
     AuditEvent,
     Group,
     IntegrationInstance,
@@ -213,6 +214,12 @@ class SqlRegistry:
         own = integration_instances.c.organization_id == organization
         chosen = select(integration_instances).where(own, integration_instances.c.deleted_at.is_(None))
         return tuple(map(rows.instance, await self._all(chosen.order_by(integration_instances.c.id))))
+
+    async def alarms(self) -> tuple[Alarm, ...]:
+        return tuple(map(rows.alarm, await self._all(rows.ALARMS)))
+
+    async def alarmed(self) -> dict[str, str]:
+        return {row.id: row.organization_id for row in await self._all(rows.ALARMED)}
 
     async def audit_events(
         self, organization: str | None, *, limit: int, before: int | None = None, actor: str | None = None

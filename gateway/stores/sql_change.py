@@ -34,6 +34,7 @@ from gateway.stores.chain import followed
 from gateway.stores.faults import faults_named
 from gateway.stores.tables import (
     CANARY,
+    alarms,
     audit_chains,
     audit_events,
     changes,
@@ -49,7 +50,7 @@ from gateway.stores.tables import (
     organizations,
     users,
 )
-from gateway.stores.values import AuditEvent, Group, IntegrationInstance, Organization, User, UserStatus
+from gateway.stores.values import Alarm, AuditEvent, Group, IntegrationInstance, Organization, User, UserStatus
 
 Values = dict[str, Any]
 
@@ -268,6 +269,20 @@ class SqlChange:
         await self._write(delete(changes).where(about, changes.c.seq < newest))
         await self._write(delete(key_uses).where(key_uses.c.key_id.in_(select(keys.c.id).where(over))))
         await self._write(delete(keys).where(over))
+
+    # --- alarms
+
+    async def alarms(self) -> tuple[Alarm, ...]:
+        return tuple(map(rows.alarm, await self._read(rows.ALARMS)))
+
+    async def add_alarm(self, alarm: Alarm) -> bool:
+        if await self._read(select(alarms.c.id).where(alarms.c.id == alarm.id)):
+            return False
+        await self._write(insert(alarms), rows.alarm_row(alarm))
+        return True
+
+    async def remove_alarm(self, alarm: str) -> None:
+        await self._write(delete(alarms).where(alarms.c.id == alarm))
 
     # --- logins and the audit trail
 

@@ -240,6 +240,21 @@ audit_chains = Table(
     Column("hash", Text, nullable=False),
 )
 
+# Classes of queries that are refused until an operator resets them, see `authz.query_class`. No key refers to another
+# table: an alarm must be written whatever has become of the organization.
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("shape", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
 logins = Table(
     "logins",
     metadata,

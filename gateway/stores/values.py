@@ -98,11 +98,29 @@ class KeyQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """A class of queries that is refused until an operator resets it, and the call that brought it about.
+
+    `id` names the class, so there is one alarm for it at most. `policy` is the text of what the class may see, `key`
+    the id of the key that was used, `call` the request id; `at` is milliseconds since the epoch.
+    """
+
+    id: str
+    organization: str
+    policy: str
+    shape: str
+    at: int
+    key: str
+    call: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvent:
     """Who did what to which thing; never a secret, a digest or a login code.
 
-    `actor` is an identity's id, or "operator" for whoever has the command line. `organization` is None for what
-    concerns no single one. `details` is sorted by name.
+    `actor` is an identity's id, "operator" for whoever has the command line, or "gateway" for what it did by itself.
+    `organization` is None for what concerns no single one. `details` is sorted by name.
     """
 
     at: int

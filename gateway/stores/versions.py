@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from gateway.stores.base import StoreError
 
-CURRENT = 4
+CURRENT = 5
 """The newest file of `migrations/versions`."""
 
 VERSION_TABLE = "alembic_version"

@@ -21,6 +21,7 @@ VALUES = {
     "gateway_key_lookups_total": {"level": set(get_args(stores.Level)), "outcome": set(get_args(stores.Outcome))},
     "gateway_redis_faults_total": {"fault": set(get_args(stores.RedisFault))},
     "gateway_answers_withheld_total": {"seen": {"once", "twice"}},
+    "gateway_alarms": {"state": {"open", "unwritten"}},
     "gateway_store_up": {"store": {"sql", "redis"}},
 }
 SEVERITIES = {"page", "ticket"}

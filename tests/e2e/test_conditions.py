@@ -109,6 +109,7 @@ def running(folder, options=PLAIN, **more):
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(60)
+        loop.close()
 
 
 def settings(folder, upstream, sections=(), **graph):

@@ -82,10 +82,10 @@ def test_the_current_version_is_that_of_the_newest_migration():
 
 
 async def test_an_older_database_is_refused_until_it_is_migrated(opened, old):
-    with pytest.raises(StoreError, match="has tables of version 1, this gateway needs 4: run `gateway migrate`"):
+    with pytest.raises(StoreError, match="has tables of version 1, this gateway needs 5: run `gateway migrate`"):
         await opened(path=old)
 
-    assert migrate(old) == (1, 4)
+    assert migrate(old) == (1, 5)
 
     assert (await (await opened(path=old)).store.health())["sql"] == "ok"
 
@@ -138,7 +138,7 @@ def version_2(old):
 
 
 async def test_a_users_key_of_version_2_lives_on_with_the_group_everyone(opened, version_2):
-    assert migrate(version_2) == (2, 4)
+    assert migrate(version_2) == (2, 5)
 
     store = await opened(path=version_2)
     his = await store.find(digest("his"))
@@ -228,7 +228,7 @@ def test_a_migrated_database_is_like_a_new_one(path, old):
 def test_migrating_again_changes_nothing(path):
     before = path.read_bytes()
 
-    assert migrate(path) == (4, 4)
+    assert migrate(path) == (5, 5)
 
     assert path.read_bytes() == before
 
@@ -245,12 +245,12 @@ def test_a_migration_that_fails_half_way_leaves_the_old_version(old):
         assert list(raw.iterdump()) == before
 
 
-@pytest.mark.parametrize("found", ["5", "17"])
+@pytest.mark.parametrize("found", ["6", "17"])
 async def test_a_database_of_a_newer_gateway_is_refused_and_left_alone(opened, path, found):
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE alembic_version SET version_num = ?", (found,))
 
-    with pytest.raises(StoreError, match=f"has tables of version {found}, this gateway knows 4: made by a newer"):
+    with pytest.raises(StoreError, match=f"has tables of version {found}, this gateway knows 5: made by a newer"):
         await opened()
     with pytest.raises(StoreError, match="made by a newer gateway"):
         migrate(path)
