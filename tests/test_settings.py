@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import options
+from gateway.authz import ROOTS, Introspection, Needs
 from gateway.settings import PREFIX, Settings, SettingsError, effective, fields, load
 
 SECRET = "not-a-secret-but-long-enough-for-one"
@@ -323,3 +325,73 @@ def test_an_address_is_left_out_for_at_least_as_long_as_the_first_time(file):
 def test_what_no_upstream_should_be_asked_is_a_fault(file, wrong):
     (fault,) = faults(file(WHOLE + f"[upstreams]\n{wrong}"))
     assert fault.startswith(f"upstreams.{wrong.split()[0]}: ")
+
+
+# --- rows for GraphQL fields --------------------------------------------------------------------------------------
+
+ROWS = """
+[graph]
+introspection = "nobody"
+
+[graph.roots]
+openBoard = [{ action = "dashboard:View", resource = "dashboard:{boardId}" }]
+
+[graph.roots.exportBoard]
+needs = [
+    { action = "dashboard:View", resource = "dashboard:{input.id}" },
+    { action = "query:ReadGraphData" },
+]
+arguments = ["input.id", "format"]
+"""
+
+
+def test_rows_for_graphql_fields_come_beside_the_gateways_own(file):
+    settings = load(file(WHOLE + ROWS))
+    rules = options.rules(settings)
+    assert rules.introspection is Introspection.NOBODY
+    assert rules.roots == ROOTS | {
+        "openBoard": (Needs("dashboard:View", "dashboard:{boardId}"),),
+        "exportBoard": (Needs("dashboard:View", "dashboard:{input.id}"), Needs("query:ReadGraphData", "*")),
+    }
+    assert 'graph.roots.openBoard.needs = [{action = "dashboard:View"' in effective(settings)
+
+
+FAULTY_ROWS = {
+    'createToken = [{ action = "*" }]': "graph.roots.createToken.[key]: is answered by the gateway itself",
+    'createPublicSharedUrl = [{ action = "*" }]': "graph.roots.createPublicSharedUrl.[key]: hands out",
+    'inviteUser = [{ action = "*" }]': "graph.roots.inviteUser.[key]: is about keys and people",
+    'listVertices = [{ action = "*" }]': "graph.roots.listVertices.[key]: reads the graph past /j1ql",
+    'getDashboard = [{ action = "*" }]': "graph.roots.getDashboard.[key]: has a row of the gateway's own",
+    '"a b" = [{ action = "*" }]': "graph.roots.a b.[key]: is not the name",
+    "f = []": "graph.roots.f.needs: must name a permission",
+    "f = 1": "graph.roots.f: ",
+    'f = [{ resource = "*" }]': "graph.roots.f.needs.0.action: is missing",
+    'f = [{ action = "dashboard:Edit" }]': "graph.roots.f.needs.0.action: must be one of",
+    'f = [{ action = "*" }, { action = "dashboard:View", resource = "dashboard:{}" }]': (
+        "graph.roots.f.needs.1: `resource` has no path"
+    ),
+    'f = [{ action = "*", resource = "dashboard:1" }]': "graph.roots.f.needs.0: `resource` must be `*`",
+    'f = [{ action = "*", also = 1 }]': "graph.roots.f.needs.0.also: is not a setting",
+    'f = [{ action = "*" }, { action = "*" }]': "graph.roots.f: `*` on `*` is there twice",
+    'f = { needs = [{ action = "dashboard:View", resource = "dashboard:{id}" }], arguments = ["boardId"] }': (
+        "graph.roots.f: `dashboard:{id}` names an argument that the field does not take; it takes `boardId`"
+    ),
+    'f = { needs = [{ action = "*" }], arguments = ["a b"] }': "graph.roots.f: `a b` is not the path",
+}
+
+
+@pytest.mark.parametrize(("row", "told"), FAULTY_ROWS.items())
+def test_a_faulty_row_is_told_with_its_place(file, row, told):
+    (fault,) = faults(file(f"{WHOLE}\n[graph.roots]\n{row}\n"))
+    assert fault.startswith(told)
+
+
+def test_all_faulty_rows_are_told_at_once(file):
+    rows = [row.replace("f =", f"f{number} =", 1) for number, row in enumerate(FAULTY_ROWS)]
+    assert len(faults(file(WHOLE + "\n[graph.roots]\n" + "\n".join(rows)))) == len(FAULTY_ROWS)
+
+
+def test_a_row_twice_is_a_fault(file):
+    rows = '[graph.roots]\nf = [{ action = "*" }]\nf = [{ action = "*" }]\n'
+    (fault,) = faults(file(WHOLE + rows))
+    assert "line" in fault

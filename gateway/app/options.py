@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.authz import Capabilities, GraphQLLimits, Rules, State
+from gateway.authz import ROOTS, Capabilities, GraphQLLimits, Rules, State
 from gateway.control.logins import LoginOptions
 from gateway.control.tokens import TokenOptions
 from gateway.http1 import FrontLimits
@@ -120,7 +120,24 @@ def rules(settings: Settings) -> Rules:
         upload_body=limits.inspected_upload,
         narrowed=limits.narrowed_characters,
         j1ql=Limits(length=limits.query_characters, tokens=limits.query_tokens, depth=limits.query_depth),
-        graphql=GraphQLLimits(tokens=limits.graphql_tokens, roots=limits.graphql_roots, batch=limits.graphql_batch),
+        graphql=graphql_limits(settings),
+        introspection=settings.graph.introspection,
+        roots=ROOTS | {name: row.permissions() for name, row in settings.graph.roots.items()},
+    )
+
+
+def graphql_limits(settings: Settings) -> GraphQLLimits:
+    limits = settings.limits
+    return GraphQLLimits(
+        characters=limits.graphql_characters,
+        tokens=limits.graphql_tokens,
+        depth=limits.graphql_depth,
+        fields=limits.graphql_fields,
+        aliases=limits.graphql_aliases,
+        directives=limits.graphql_directives,
+        values=limits.graphql_values,
+        roots=limits.graphql_roots,
+        batch=limits.graphql_batch,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.authz.documents import Field, fields, strings
+from gateway.authz.lists_made_here import MADE_HERE, plan_list
 from gateway.authz.outcome import (
     Batch,
     Deny,
@@ -29,10 +30,23 @@ from gateway.authz.outcome import (
     counted,
     together,
 )
-from gateway.authz.parameter_list import FIELD, named_parameters, plan_list
 from gateway.authz.query_call import may_hold_parameters, parameters_granted
-from gateway.authz.roots import ADDRESSES, GRAPH, KEYS_DECIDE, NEVER, OURS, QUERIES, SUMMARY, Needs
-from gateway.authz.rules import Rules
+from gateway.authz.roots import (
+    ADDRESSES,
+    COMPLIANCE,
+    GRAPH,
+    INTROSPECTION,
+    KEYS_DECIDE,
+    NEVER,
+    NEVER_BELOW,
+    ORGANIZATION,
+    OURS,
+    QUERIES,
+    Needs,
+    asks_for_evidence,
+    asks_for_results,
+)
+from gateway.authz.rules import Introspection, Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
 from gateway.policy import ANY, READ_GRAPH, Allowed, Policy, decide, decide_unknown, decide_whole_graph
@@ -51,10 +65,18 @@ def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
         return _operation(body, call.body, call, principal, rules)
     if not 1 <= len(body) <= rules.graphql.batch:
         return _malformed(f"a batch holds 1 to {rules.graphql.batch} operations")
+    if _length(body) > rules.graphql.characters:
+        return _malformed(f"the documents of a batch may have {rules.graphql.characters} characters together")
     elements = tuple(_operation(element, None, call, principal, rules) for element in body)
     if all(isinstance(element, Forward) and element.answer == Pass() for element in elements):
         return _forward(call, call.body, together(each.grounds for each in elements), sum(map(counted, elements)), ())
     return Batch(elements)
+
+
+def _length(batch: list[object]) -> int:
+    """Characters of all documents: each takes work of its own, and there may be as many as elements."""
+    texts = (element.get("query") for element in batch if isinstance(element, dict))
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _operation(
@@ -72,8 +94,8 @@ def _operation(
         return Local(request, Grounds("keys", ANY), calls=len(roots))
     if any(ours):
         return _malformed("an operation's fields must all be the gateway's own, or none of them")
-    if any(field.name == FIELD for field in roots) and (names := named_parameters(principal.policy)):
-        return plan_list(request, roots, names, principal.policy, rules.graphql)
+    if any(field.name in MADE_HERE for field in roots) and (made := plan_list(request, roots, principal.policy, rules)):
+        return made
     decided = [decide_field(field, principal, rules) for field in roots]
     for decision in decided:
         if isinstance(decision, Deny):
@@ -149,9 +171,11 @@ def decide_field(field: Field, principal: Principal, rules: Rules) -> Grounds | 
     if name in KEYS_DECIDE:
         message = f"`{name}` is about keys and people, which no policy opens, and this gateway does not answer it"
         return Deny(Refusal(Reason.KEYS_DECIDE, message))
-    if name in NEVER:
+    if name in NEVER or NEVER_BELOW.get(name) in field.below:
         message = f"`{name}` hands out an upstream credential or a public address, so no key may use it"
         return Deny(Refusal(Reason.NEVER_FORWARDED, message))
+    if name in INTROSPECTION:
+        return _decide_introspection(name, principal.policy, rules.introspection)
     if name in QUERIES and not rules.query_fields:
         message = f"`{name}` is not served here; send the query to POST /j1ql instead"
         return Deny(Refusal(Reason.QUERYV1_NEEDS_J1QL, message))
@@ -160,8 +184,8 @@ def decide_field(field: Field, principal: Principal, rules: Rules) -> Grounds | 
     needs = rules.roots.get(name)
     if needs is None:
         return _decide_unknown(name, principal.policy)
-    if any("summary" in below.lower() for below in field.below) and needs[0].action.startswith("compliance:"):
-        needs = (*needs, SUMMARY)
+    if needs[0].action.startswith(COMPLIANCE):
+        return _decide_compliance(field, needs, principal)
     return _decide_needs(field, needs, principal)
 
 
@@ -174,6 +198,31 @@ def _decide_graph(name: str, policy: Policy) -> Grounds | Deny:
         f"`{name}` is open to keys that may do everything; with {READ_GRAPH}, send the query to POST /j1ql instead"
     )
     return Deny(Refusal(Reason.QUERYV1_NEEDS_J1QL, message), grounds)
+
+
+def _decide_compliance(field: Field, needs: tuple[Needs, ...], principal: Principal) -> Grounds | Deny:
+    """A standard is one permission, how far it is met another, and what its queries found is the graph itself."""
+    if asks_for_results(field.below):
+        needs = (*needs, Needs("compliance:GetSummary", needs[0].resource))
+    decided = _decide_needs(field, needs, principal)
+    if isinstance(decided, Deny) or not asks_for_evidence(field.below):
+        return decided
+    verdict = decide_whole_graph(principal.policy)
+    grounds = Grounds(READ_GRAPH, ANY, verdict.because)
+    if isinstance(verdict, Allowed):
+        return together((decided, grounds))
+    message = f"evidence of a standard is data of the graph: `{field.name}` shows it to keys that may do everything"
+    return Deny(Refusal(Reason.NOT_ALLOWED, message), grounds)
+
+
+def _decide_introspection(name: str, policy: Policy, allowed: Introspection) -> Grounds | Deny:
+    match allowed:
+        case Introspection.EVERYBODY:
+            return Grounds()
+        case Introspection.UNRESTRICTED:
+            return _decide_unknown(name, policy)
+        case Introspection.NOBODY:
+            return Deny(Refusal(Reason.NOT_ALLOWED, f"`{name}` is switched off here (`graph.introspection`)"))
 
 
 def _decide_unknown(name: str, policy: Policy) -> Grounds | Deny:
@@ -199,7 +248,7 @@ def _decide_needs(field: Field, needs: tuple[Needs, ...], principal: Principal) 
     return together(granted)
 
 
-_HOLE = re.compile(r"\{([@A-Za-z.]+)\}")
+_HOLE = re.compile(r"\{([@A-Za-z0-9_.]+)\}")
 
 
 def _resource(template: str, arguments: Mapping[str, Any], organization: str) -> str | None:
@@ -207,7 +256,7 @@ def _resource(template: str, arguments: Mapping[str, Any], organization: str) ->
     match = _HOLE.search(template)
     if match is None:
         return template
-    if match[1] == "@organization":
+    if match[1] == ORGANIZATION:
         return template.replace(match[0], organization)
     value: Any = arguments
     for part in match[1].split("."):

@@ -21,7 +21,7 @@ from msgspec import Struct
 from gateway.authz.capabilities import Mode
 from gateway.authz.routes import Face
 from gateway.http1 import Call, Refusal
-from gateway.policy import Predicate
+from gateway.policy import Policy, Predicate
 
 
 class Upstream(StrEnum):
@@ -160,14 +160,30 @@ class GraphQLRequest(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Assemble:
-    """The answers about single parameters: `request`, the caller's `parameterList`, is answered with a list of them.
+    """A list that the gateway makes of the upstream's answers, for a key that may see some of its items; see `lists`.
 
-    `names` are those asked for, sorted, the first as `p0`. `more`: the policy names others after them.
+    `request` is the caller's, with `field` as its root. Either `names` are asked for one by one, sorted, the first as
+    `p0`, and `more` tells that the policy names others after them; or the upstream's own list is, a page after the
+    other, and those of its items are kept that `only` allows.
     """
 
     request: GraphQLRequest
-    names: tuple[str, ...]
-    more: bool
+    field: str
+    names: tuple[str, ...] = ()
+    more: bool = False
+    only: Policy | None = None
+    items: tuple[bytes, ...] = ()
+    """Those that are kept of the pages before, as JSON."""
+    calls: int = 1
+    """Pages that were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """The list goes on: `question` is the JSON to ask next, `answer` what happens to its answer."""
+
+    question: bytes
+    answer: Assemble
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,7 @@
-"""`parameterList` for a key whose policy names parameters: the list as the key sees it, made of those alone.
+"""`parameterList` for a key that may see some of the parameters; see `lists` for why it is made here.
 
-The upstream's own list tells of every parameter, by its items as by its pages. So it is not asked for: each parameter
-that the policy names is asked for by `parameter(name)`, and the gateway makes list and pages of the answers. Nothing of
-the caller's document goes upstream. A cursor is the last name of the page before: the names in a policy are no secret
-to its key.
+Nothing of the caller's document goes upstream. A cursor is the last name of the page before. Names that a policy has
+are no secret to its key, and of a list without those that a DENY names only what is left has a say in what is a page.
 
 Types and names are those of the schema in the platform's public Go client. The caller's operation is validated and
 executed against them here, so that fragments, aliases, directives and variables mean what GraphQL says.
@@ -12,29 +10,38 @@ executed against them here, so that fragments, aliases, directives and variables
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from graphql import ExecutionResult, GraphQLError, build_schema, execute_sync, parse, validate
 from graphql.language import DocumentNode
 from graphql.utilities import separate_operations
+from msgspec.structs import replace
 
 from gateway.authz.documents import Field
-from gateway.authz.outcome import Assemble, Deny, Forward, GraphQLRequest, Grounds, Unusable, Upstream, together
-from gateway.authz.query_call import parameters_granted
+from gateway.authz.lists import (
+    LIST_BYTES,
+    PAGES,
+    PARAMETERS,
+    AllBut,
+    Named,
+    asked,
+    denied,
+    only_field,
+    things,
+    whole,
+)
+from gateway.authz.outcome import Assemble, Deny, Forward, GraphQLRequest, More, Unusable
 from gateway.authz.rules import GraphQLLimits
-from gateway.http1 import Reason, Refusal
-from gateway.policy import ANY, Allowed, Policy, decide, decide_named
-
-FIELD = "parameterList"
-ACTION = "parameters:GetParameterList"
+from gateway.http1 import Reason
+from gateway.policy import Policy
 
 TOKENS = 300
-"""Lexical tokens of a document that is executed here, once for each of up to 50 items; a client's has some 40."""
+"""Lexical tokens of a document that is executed here, once for each of up to 250 items; a client's has some 40."""
 
-LIST_BYTES = 32 * 1024 * 1024
-"""Of an answer made here, which may hold each value as often as the operation selects it under another alias."""
+PAGE = 250
+"""Parameters on a page where the caller does not ask for fewer: the platform's own page size."""
 
 _SCHEMA = build_schema("""
     scalar ParameterValue
@@ -44,58 +51,41 @@ _SCHEMA = build_schema("""
     type Query { parameterList(limit: Int, cursor: String): ParameterListPagedResponse! }
 """)
 
-_PREFIX = "parameter:"
+_ITEM = "{ name value lastUpdatedOn secret }"
 
 
 # --- on the way up ------------------------------------------------------------------------------------------------
 
 
-def named_parameters(policy: Policy) -> tuple[str, ...]:
-    """The names that the list is made of, in order; none for a key that may list all parameters, or no single one."""
-    if isinstance(decide(policy, ACTION, ANY), Allowed):
-        return ()
-    resources = decide_named(policy, ACTION)
-    return tuple(sorted(each.removeprefix(_PREFIX) for each in resources if each.startswith(_PREFIX)))
-
-
-def plan_list(
-    request: GraphQLRequest, roots: Sequence[Field], names: Sequence[str], policy: Policy, limits: GraphQLLimits
+def plan_parameters(
+    request: GraphQLRequest, roots: Sequence[Field], part: Named | AllBut, policy: Policy, limits: GraphQLLimits
 ) -> Forward | Deny:
-    """An operation among whose root fields is `parameterList`; `names` are those of `named_parameters`."""
-    fields = [field for field in roots if field.name != "__typename"]
-    if len(fields) > 1:
-        message = f"with a policy that names parameters, `{FIELD}` must be the only field of its operation"
-        return _denied(Reason.UNSUPPORTED_QUERY, message)
+    """An operation among whose root fields is `parameterList`."""
+    field = only_field(roots, PARAMETERS)
+    if isinstance(field, Deny):
+        return field
     if fault := _fault(request):
-        return _denied(Reason.MALFORMED_BODY, fault)
-    cursor = fields[0].arguments.get("cursor")
-    after = [name for name in names if cursor is None or name > cursor]
-    asked = tuple(after[: limits.roots])
-    filled_in = parameters_granted(asked, policy)
-    if isinstance(filled_in, Refusal):
-        return Deny(filled_in)
-    answer = Assemble(request, asked, more=len(after) > len(asked))
-    grounds = together([*(_granted(name, policy) for name in asked), *filled_in])
-    return Forward(Upstream.GRAPHQL, "POST", "", "", _question(asked), answer, grounds, calls=len(roots))
-
-
-def _denied(reason: Reason, message: str) -> Deny:
-    return Deny(Refusal(reason, message), Grounds(ACTION, ANY))
-
-
-def _granted(name: str, policy: Policy) -> Grounds:
-    resource = _PREFIX + name
-    return Grounds(ACTION, resource, decide(policy, ACTION, resource).because)
+        return denied(Reason.MALFORMED_BODY, fault, PARAMETERS)
+    if isinstance(part, AllBut):
+        made = asked(PARAMETERS, Assemble(request, PARAMETERS.field, only=policy), _page(None), (), policy)
+    else:
+        cursor = field.arguments.get("cursor")
+        after = [name for name in part.names if cursor is None or name > cursor]
+        names = tuple(after[: limits.roots])
+        answer = Assemble(request, PARAMETERS.field, names, more=len(after) > len(names))
+        made = asked(PARAMETERS, answer, _question(names), names, policy)
+    return made if isinstance(made, Deny) else replace(made, calls=len(roots))
 
 
 def _fault(request: GraphQLRequest) -> str | None:
     """What is wrong with an operation, if it could not be executed on any list, be it empty."""
     try:
         document = _document(request)
-        faults = validate(_SCHEMA, document, max_errors=1) or _executed(Assemble(request, (), more=False), ()).errors
+        nothing = Assemble(request, PARAMETERS.field)
+        faults = validate(_SCHEMA, document, max_errors=1) or _executed(nothing, ()).errors
     except GraphQLError as fault:
         faults = [fault]
-    return f"`{FIELD}`: {faults[0].message}" if faults else None
+    return f"`{PARAMETERS.field}`: {faults[0].message}" if faults else None
 
 
 def _document(request: GraphQLRequest) -> DocumentNode:
@@ -109,11 +99,16 @@ def _question(names: Sequence[str]) -> bytes:
     if not names:  # past the last page; one way for all answers, in an array as well
         return json.dumps({"query": "{ __typename }"}).encode()
     declared = ", ".join(f"$n{number}: String!" for number in range(len(names)))
-    asked = " ".join(
-        f"p{number}: parameter(name: $n{number}) {{ name value lastUpdatedOn secret }}" for number in range(len(names))
-    )
+    fields = " ".join(f"p{number}: parameter(name: $n{number}) {_ITEM}" for number in range(len(names)))
     variables = {f"n{number}": name for number, name in enumerate(names)}
-    return json.dumps({"query": f"query ({declared}) {{ {asked} }}", "variables": variables}).encode()
+    return json.dumps({"query": f"query ({declared}) {{ {fields} }}", "variables": variables}).encode()
+
+
+def _page(cursor: str | None) -> bytes:
+    """The request for a page of the upstream's own list."""
+    fields = f"items {_ITEM} pageInfo {{ endCursor hasNextPage }}"
+    query = f"query ($cursor: String) {{ {PARAMETERS.field}(cursor: $cursor) {{ {fields} }} }}"
+    return json.dumps({"query": query, "variables": {"cursor": cursor}}).encode()
 
 
 # --- on the way back ----------------------------------------------------------------------------------------------
@@ -126,81 +121,81 @@ class _Parameter(msgspec.Struct, rename="camel"):
     secret: bool
 
 
-class _Error(msgspec.Struct):
-    message: str
-    path: list[str | int] | None = None
-    extensions: dict[str, Any] | None = None
+class _PageInfo(msgspec.Struct, rename="camel"):
+    has_next_page: bool
+    end_cursor: str | None = None
 
 
-class _Answer(msgspec.Struct):
-    data: dict[str, msgspec.Raw]
-    errors: list[_Error] | None = None
+class _Page(msgspec.Struct, rename="camel"):
+    items: list[msgspec.Raw]
+    page_info: _PageInfo
 
 
-_answer = msgspec.json.Decoder(_Answer)
-_parameter = msgspec.json.Decoder(_Parameter | None)
+_parameter = msgspec.json.Decoder(_Parameter)
+_page_of = msgspec.json.Decoder(_Page)
 _encode = msgspec.json.Encoder().encode
 
 
-def assembled(body: bytes, assemble: Assemble) -> bytes | Unusable:
-    """The JSON of the caller's answer, from the upstream's to what `plan_list` asked.
-
-    A parameter that is null, with an error or without, is not in the list. An error that speaks of anything but absence
-    makes the answer unusable: a list without a parameter that is there would be taken for its deletion.
-    """
+def assembled_parameters(body: bytes, assemble: Assemble) -> bytes | More | Unusable:
+    """The JSON of the caller's answer, from the upstream's to what `plan_parameters` asked."""
     try:
-        body.decode()  # values are passed on as they came
-        answer = _answer.decode(body)
-        found = {name: _parameter.decode(answer.data[f"p{number}"]) for number, name in enumerate(assemble.names)}
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return _by_name(body, assemble) if assemble.only is None else _of_all(body, assemble, assemble.only)
+    except (msgspec.DecodeError, RecursionError):
         return Unusable("it is not JSON of the expected shape")
-    except KeyError as missing:
-        return Unusable(f"it says nothing about {missing}")
-    if len(body) * max(1, assemble.request.query.count("value")) > LIST_BYTES:
-        return Unusable("the list would be too large")
-    absent = {f"p{number}" for number, parameter in enumerate(found.values()) if parameter is None}
-    if any(_is_failure(error, absent) for error in answer.errors or ()):
-        return Unusable("it has an error that is not about an absent parameter")
-    if any(parameter is not None and parameter.name != name for name, parameter in found.items()):
+
+
+def _by_name(body: bytes, assemble: Assemble) -> bytes | Unusable:
+    found = things(body, assemble.names)
+    if isinstance(found, Unusable):
+        return found
+    there = [(name, _parameter.decode(item)) for name, item in found]
+    if any(parameter.name != name for name, parameter in there):
         return Unusable("it shows another parameter than was asked for")
-    result = _executed(assemble, [parameter for parameter in found.values() if parameter is not None])
+    return _shown_as(assemble, [parameter for _, parameter in there], len(body))
+
+
+def _of_all(body: bytes, assemble: Assemble, policy: Policy) -> bytes | More | Unusable:
+    read = whole(body, PARAMETERS.field)
+    if isinstance(read, Unusable):
+        return read
+    page = _page_of.decode(read)
+    kept = tuple(bytes(item) for item in page.items if PARAMETERS.allows(policy, _parameter.decode(item).name))
+    items = assemble.items + kept
+    size = sum(map(len, items))
+    if size > LIST_BYTES or assemble.calls == PAGES:
+        return Unusable("the upstream's list does not end")
+    if page.page_info.has_next_page:
+        going_on = Assemble(assemble.request, assemble.field, only=policy, items=items, calls=assemble.calls + 1)
+        return More(_page(page.page_info.end_cursor), going_on)
+    by_name = {parameter.name: parameter for parameter in map(_parameter.decode, items)}
+    return _shown_as(assemble, [by_name[name] for name in sorted(by_name)], size)
+
+
+def _shown_as(assemble: Assemble, there: Sequence[_Parameter], size: int) -> bytes | Unusable:
+    """`size` is in bytes, of what there is."""
+    if size * max(1, assemble.request.query.count("value")) > LIST_BYTES:
+        return Unusable("the list would be too large")
+    result = _executed(assemble, there)
     return Unusable("no list could be made of it") if result.errors else _encode({"data": result.data})
 
 
-_ABSENT = ("not found", "does not exist", "could not find")
-"""Words by which the platform's Terraform provider knows that a thing is not there."""
-
-_FAILURES = frozenset(
-    "INTERNAL_SERVER_ERROR UNAUTHENTICATED FORBIDDEN RATE_LIMITED TOO_MANY_REQUESTS SERVICE_UNAVAILABLE".split()
-)
-"""Codes of errors that tell nothing about whether a thing is there: some are Apollo's, others in common use."""
-
-
-def _is_failure(error: _Error, absent: Collection[str]) -> bool:
-    """Whether an error is about anything but one of the absent parameters, by their names in the question."""
-    if not error.path or error.path[0] not in absent:
-        return True
-    if any(words in error.message.lower() for words in _ABSENT):
-        return False
-    return "429" in error.message or (error.extensions or {}).get("code") in _FAILURES
-
-
-def _executed(assemble: Assemble, there: Sequence[_Parameter]) -> ExecutionResult:
+def _executed(assemble: Assemble, there: Iterable[_Parameter]) -> ExecutionResult:
     """The caller's operation on the parameters that are there, in the order of names."""
 
     def parameter_list(_: object, limit: int | None = None, cursor: str | None = None) -> dict[str, Any]:
-        del cursor  # it decided what was asked for
         if limit is not None and limit < 1:
             raise GraphQLError("`limit` must be at least 1")
-        page = there[:limit]
-        end = page[-1].name if len(page) < len(there) else assemble.names[-1] if assemble.more else None
+        after = [parameter for parameter in there if cursor is None or parameter.name > cursor]
+        page = after[: min(limit or PAGE, PAGE)]
+        end = page[-1].name if len(page) < len(after) else assemble.names[-1] if assemble.more else None
         return {
             "items": [_shown(parameter) for parameter in page],
             "pageInfo": {"endCursor": end, "hasNextPage": end is not None},
         }
 
     request = assemble.request
-    return execute_sync(_SCHEMA, _document(request), {FIELD: parameter_list}, variable_values=request.variables)
+    roots = {PARAMETERS.field: parameter_list}
+    return execute_sync(_SCHEMA, _document(request), roots, variable_values=request.variables)
 
 
 def _shown(parameter: _Parameter) -> dict[str, Any]:

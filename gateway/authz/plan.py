@@ -14,6 +14,7 @@ from gateway.authz.outcome import Deny, FaceCall, Facts, Grounds, Local, NeedBod
 from gateway.authz.persister_call import plan_create, plan_job
 from gateway.authz.query_call import plan_query
 from gateway.authz.query_validation import plan_validate
+from gateway.authz.rest_call import plan_export, plan_raw_data
 from gateway.authz.routes import Route, route_of
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal, has_body, says_json
@@ -56,6 +57,10 @@ def _by_route(call: Call, route: Route, principal: Principal, facts: Facts, rule
             return plan_create(call, principal.policy, facts, rules)
         case "sync_job":
             return plan_job(call, route, principal.policy, facts, rules)
+        case "export":
+            return plan_export(call, principal.policy)
+        case "raw_data":
+            return plan_raw_data(call, route, principal.policy)
         case "whoami":
             return Local(WhoAmI())
         case "tenant" | "account":

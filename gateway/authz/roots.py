@@ -9,6 +9,8 @@ meant for it.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -32,14 +34,11 @@ def _raw_data(argument: str = "entityId") -> tuple[Needs, ...]:
     return (Needs("persister:GetEntityRawData", f"entity:{{{argument}}}"),)
 
 
-def _standard(*more: Needs) -> tuple[Needs, ...]:
-    return (Needs("compliance:GetStandard", "compliance-standard:{input.id}"), *more)
-
-
 ROOTS: dict[str, tuple[Needs, ...]] = {
     "accountEntity": (Needs("query:GetAccountEntity", "account:{@organization}"),),
-    "complianceFramework": _standard(),
+    "complianceFramework": (Needs("compliance:GetStandard", "compliance-standard:{input.id}"),),
     "complianceFrameworks": (Needs("compliance:GetStandard"),),
+    "dashboardParameter": _dashboard(),
     "deleteParameter": (Needs("parameters:DeleteParameter", "parameter:{name}"),),
     "entityRawData": _raw_data(),
     "entityRawDataLegacy": _raw_data(),
@@ -51,13 +50,33 @@ ROOTS: dict[str, tuple[Needs, ...]] = {
     "getDashboardWidgetSettings": _dashboard(),
     "getDashboards": (Needs("dashboard:View"),),
     "getSettings": (Needs("settings:GetSettings", "settings-category:{category}"),),
+    "getWidget": _dashboard(),
     "parameter": (Needs("parameters:GetParameter", "parameter:{name}"),),
     "parameterList": (Needs("parameters:GetParameterList"),),
     "setParameter": (Needs("parameters:SetParameter", "parameter:{name}"),),
 }
 
-SUMMARY = Needs("compliance:GetSummary", "compliance-standard:{input.id}")
-"""Needed in addition where a compliance field is asked for a summary."""
+ORGANIZATION = "@organization"
+"""What stands in a template's braces for the caller's own organization."""
+
+COMPLIANCE = "compliance:"
+
+_RESULT = re.compile(r"summary|evaluationresult|auditstatus", re.IGNORECASE)
+_EVIDENCE = re.compile(r"evidence|libraryitem|questionevaluation", re.IGNORECASE)
+
+
+def asks_for_results(below: Iterable[str]) -> bool:
+    """Whether any of these fields of a standard tells how far it is met; that needs `compliance:GetSummary` as well."""
+    return any(map(_RESULT.search, below))
+
+
+def asks_for_evidence(below: Iterable[str]) -> bool:
+    """Whether any of these fields of a standard leads to what its queries found, which is data of the graph."""
+    return any(map(_EVIDENCE.search, below))
+
+
+INTROSPECTION: frozenset[str] = frozenset({"__schema", "__type"})
+"""About the upstream's schema, and about no data."""
 
 QUERIES: frozenset[str] = frozenset({"queryV1", "queryV1Tree", "queryV2"})
 """Fields that take a query, as `/j1ql` does."""
@@ -120,6 +139,10 @@ NEVER: frozenset[str] = frozenset(
     downloadLinkForEvidenceCollectionJob downloadLinkForExternalUpload downloadLinkForFrameworkSummaryEvidence
     createExternalUpload createExternalUploadEvidence replaceExternalUpload updateExternalUploadEvidence
     confirmExternalUpload integrationFileTransferUploadUrl zipPolicies getZipState generateExternalId
+    getPolicyHistoryForAccount
     """.split()
 )
 """Fields that hand out an upstream credential or a public URL: forwarded for no key, whatever its policy."""
+
+NEVER_BELOW: dict[str, str] = {"inAppNotifications": "downloadLink", "readNotification": "downloadLink"}
+"""Fields that hand out a public URL as one of many things, and the name under which they do: not with that."""

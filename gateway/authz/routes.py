@@ -23,7 +23,8 @@ class Face(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`name` is the closed label of metrics and logs; `job` and `part` are set below a synchronization job.
+    """`name` is the closed label of metrics and logs; `job` and `part` are set below a synchronization job, `entity`
+    below an entity.
 
     `json` routes decide by the body of a POST, so it must say that it is JSON; the others pass on whatever the upstream
     takes.
@@ -35,6 +36,7 @@ class Route:
     json: bool = False
     job: str | None = None
     part: str = ""
+    entity: str | None = None
 
 
 _POST = frozenset({"POST"})
@@ -51,6 +53,8 @@ ROUTES: dict[str, Route] = {
     "/api/graphql": _GRAPHQL,
     "/rules/graphql": _GRAPHQL,
     "/whoami": Route("whoami", _GET),
+    "/entities": Route("export", _GET),
+    "/relationships": Route("export", _GET),
     "/persister/synchronization/jobs": Route("sync_create", _POST, json=True),
     "/tenant": Route("tenant", _POST, Face.TENANT, json=True),
     "/validate": Route("account", _GET, Face.ACCOUNT),
@@ -72,7 +76,18 @@ _JOB = re.compile(
 _LONGEST_JOB = len("/persister/synchronization/jobs/") + 64 + len("/relationships")
 """Characters."""
 
-ROUTE_NAMES: frozenset[str] = frozenset({route.name for route in ROUTES.values()} | {"deferred", "sync_job", "unknown"})
+_RAW_DATA = re.compile(
+    r"/entities/(?P<entity>[0-9A-Za-z_-]{1,128})"
+    r"/(?:raw-data|raw-data-versions|raw-data/[0-9A-Za-z_-]{1,128}/versions(?:/latest)?)"
+)
+"""Ids of entities are UUIDs upstream. Neither they nor the names of raw data may hold a character that is written in
+more than one way, or means something in a path: what was decided must be what is asked for."""
+_LONGEST_RAW_DATA = len("/entities/") + 128 + len("/raw-data/") + 128 + len("/versions/latest")
+"""Characters."""
+
+ROUTE_NAMES: frozenset[str] = frozenset(
+    {route.name for route in ROUTES.values()} | {"deferred", "raw_data", "sync_job", "unknown"}
+)
 
 
 def route_of(path: str) -> Route | None:
@@ -83,6 +98,8 @@ def route_of(path: str) -> Route | None:
         return _ACCOUNT_ROUTE
     if path.startswith(RESULTS):
         return _RESULT_ROUTE
+    if path.startswith("/entities/"):
+        return _raw_data_route(path) if len(path) <= _LONGEST_RAW_DATA else None
     return _job_route(path) if len(path) <= _LONGEST_JOB else None
 
 
@@ -93,3 +110,8 @@ def _job_route(path: str) -> Route | None:
         return None
     part = match["part"] or ""
     return Route("sync_job", _POST if part else _GET, job=match["job"], part=part)
+
+
+def _raw_data_route(path: str) -> Route | None:
+    match = _RAW_DATA.fullmatch(path)
+    return Route("raw_data", _GET, entity=match["entity"]) if match else None

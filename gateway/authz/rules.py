@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from gateway.authz.capabilities import Capabilities, Mode
 from gateway.authz.roots import ROOTS, Needs
@@ -12,14 +13,37 @@ from gateway.j1ql import Limits
 
 @dataclass(frozen=True, slots=True)
 class GraphQLLimits:
-    """Bounds on one GraphQL request; the real clients stay under a tenth of each."""
+    """Bounds on one GraphQL request. What is said of real documents is of the 200 that the platform's clients send."""
 
+    characters: int = 100_000
+    """Of one document, or of all those of an array, without variables; the longest real one has under 10,000. Each
+    character is looked at by itself."""
     tokens: int = 5_000
-    """Lexical tokens of one document; the largest document of a real client has some 600."""
+    """Lexical tokens of one document; the largest of a real client has some 600."""
+    depth: int = 24
+    """Fields, inline fragments and spreads below each other; real documents have 9, the introspection query has 18."""
+    fields: int = 2_000
+    """Of one operation, as often as fragments repeat them; real ones have under 200, the introspection as many."""
+    aliases: int = 50
+    """Of one operation, as often as fragments repeat them; real ones have one."""
+    directives: int = 50
+    """Of one operation, as often as fragments repeat them; real ones have one."""
+    values: int = 24
+    """Lists and objects in each other in one literal; clients send what is deep as variables, whose nesting is that of
+    the body (`strict_json.MAX_DEPTH`)."""
     roots: int = 50
-    """Root fields of one operation after fragments."""
+    """Root fields of one operation after fragments; real ones have one."""
     batch: int = 50
     """Elements of an array; Apollo's batching link sends ten by default."""
+
+
+class Introspection(StrEnum):
+    """Who may ask the upstream for its schema (`__schema`, `__type`), which tells of no object of the graph."""
+
+    NOBODY = "nobody"
+    UNRESTRICTED = "unrestricted"
+    """Keys that may do everything, as with any field that the table does not have."""
+    EVERYBODY = "everybody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +73,5 @@ class Rules:
     query_fields: bool = True
     """Whether `queryV1` and its like are open to keys that may do everything. "Currently, only the /j1ql REST route
     supports the query:ReadGraphData permission. The GraphQL API (queryV1) does not."; without it they are to nobody."""
+    introspection: Introspection = Introspection.UNRESTRICTED
     roots: Mapping[str, tuple[Needs, ...]] = field(default_factory=lambda: ROOTS)

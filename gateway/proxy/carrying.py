@@ -23,9 +23,11 @@ from gateway.authz.outcome import (
     Learn,
     Link,
     Local,
+    More,
     Pass,
     Relink,
     Unusable,
+    Upstream,
     WhoAmI,
 )
 from gateway.http1 import Call, Headers, Reason, Refusal, Reply, body_length, has_body
@@ -217,13 +219,24 @@ async def _check(context: Context, forward: Forward, line: Line, check: Check) -
 
 
 async def _assemble(context: Context, call: Call, forward: Forward, line: Line, assemble: Assemble) -> None:
-    whole = await line.ask(_request(context, call, forward), limit=ANSWER_BYTES)
-    if whole.status != 200:  # noqa: PLR2004
-        raise Stop(_NO_ANSWER, f"status {whole.status}")
-    body = assembled(whole.body, assemble)
-    if isinstance(body, Unusable):
-        raise Stop(_NO_ANSWER, body.why)
-    await context.answer(Reply(200, body, answers.headers(context.trace.call_id)))
+    first = await line.ask(_request(context, call, forward), limit=ANSWER_BYTES)
+    made = await _put_together(line, first, assemble)
+    await context.answer(Reply(200, made, answers.headers(context.trace.call_id)))
+
+
+async def _put_together(line: Line, first: Whole, assemble: Assemble) -> bytes:
+    """A list, whose first page is there. Raises Stop."""
+    whole = first
+    while True:
+        if whole.status != 200:  # noqa: PLR2004
+            raise Stop(_NO_ANSWER, f"status {whole.status}")
+        match assembled(whole.body, assemble):
+            case Unusable(why):
+                raise Stop(_NO_ANSWER, why)
+            case More(question, assemble):
+                whole = await line.ask(Request(Upstream.GRAPHQL, "POST", "", "", question), limit=ANSWER_BYTES)
+            case body:
+                return body
 
 
 def _request(context: Context, call: Call, forward: Forward) -> Request:
@@ -289,7 +302,7 @@ async def _part(
             executed = await context.deps.execute(request, decided.principal, call_id)
             return encoded(executed.body), Element(grounds, *_ending(executed.body))
         case Forward(answer=Pass() | Relink() | Assemble() as answer, grounds=grounds):
-            made = passed if isinstance(passed, Refusal) else _made(context, decided, next(passed), answer)
+            made = passed if isinstance(passed, Refusal) else await _made(context, decided, next(passed), answer)
             if isinstance(made, Refusal):
                 return encoded(answers.graphql_error(made, call_id)), Element(grounds, Outcome.FAILED, made.reason)
             return made, Element(grounds, Outcome.NARROWED if isinstance(answer, Assemble) else Outcome.FORWARDED)
@@ -297,16 +310,15 @@ async def _part(
             raise RuntimeError("a batch holds GraphQL operations only")
 
 
-def _made(context: Context, decided: Decided, part: bytes, answer: Pass | Relink | Assemble) -> bytes | Refusal:
+async def _made(context: Context, decided: Decided, part: bytes, answer: Pass | Relink | Assemble) -> bytes | Refusal:
     """What the caller gets for an upstream's answer to one operation."""
-    match answer:
-        case Pass():
-            return part
-        case Relink(links):
-            try:
+    try:
+        match answer:
+            case Pass():
+                return part
+            case Relink(links):
                 return relinked_part(context, decided, part, links)
-            except Stop as stop:
-                return stop.refusal
-        case Assemble():
-            made = assembled(part, answer)
-            return _NO_ANSWER if isinstance(made, Unusable) else made
+            case Assemble():
+                return await _put_together(context.line(decided.principal), Whole(200, (), part), answer)
+    except Stop as stop:
+        return stop.refusal

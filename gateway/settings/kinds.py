@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.authz import CAPABILITIES
+from gateway.authz import CAPABILITIES, check_action, check_field
 from gateway.keys import quota_of, rate_of
 from gateway.redis_address import redis_address
 
@@ -97,6 +97,16 @@ def _capability(value: str) -> str:
     return value
 
 
+def _root_name(value: str) -> str:
+    check_field(value)
+    return value
+
+
+def _action(value: str) -> str:
+    check_action(value)
+    return value
+
+
 def _network(value: object) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(str(value))
@@ -161,6 +171,8 @@ ResultHosts = Annotated[
     tuple[Annotated[str, StringConstraints(pattern=r"^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?$")], ...],
     BeforeValidator(_words),
 ]
+RootName = Annotated[str, AfterValidator(_root_name)]
+PolicyAction = Annotated[str, AfterValidator(_action)]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 RateText = Annotated[str | None, AfterValidator(_rate)]

@@ -5,23 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway import keys
-from gateway.authz import Mode
+from gateway.authz import Introspection, Mode, Needs, check_arguments, check_needs, check_resource
 from gateway.keys import Predefined, check_role
+from gateway.policy import ANY
 from gateway.settings.kinds import (
     BaseURL,
     Capabilities,
     Count,
     DatabaseURL,
     OrganizationId,
+    PolicyAction,
     ProjectSlug,
     QuotaText,
     RateText,
     RedisURL,
     ResultHosts,
+    RootName,
     Seconds,
     Section,
     SigningSecret,
@@ -127,8 +130,54 @@ class Keys(Section):
     """Whether projects' and global keys get secrets as Contember makes them (40 hexadecimal digits), not our own."""
 
 
+class Need(Section):
+    """A permission that a root field needs."""
+
+    action: PolicyAction
+    """An action of a policy, or `*`."""
+    resource: str = ANY
+    """`*`, `type:id`, or `type:{argument}` with the path of the argument that names the resource."""
+
+    @model_validator(mode="after")
+    def _the_action_is_about_the_resource(self) -> Self:
+        try:
+            check_resource(self.action, self.resource)
+        except ValueError as fault:
+            raise ValueError(f"`resource` {fault}") from None
+        return self
+
+
+def _some(needs: tuple[Need, ...]) -> tuple[Need, ...]:
+    if not needs:
+        raise ValueError("must name a permission; without a row a field needs everything")
+    return needs
+
+
+class RootField(Section):
+    """What a root field of the platform's GraphQL needs that the gateway does not know; all of `needs`."""
+
+    needs: Annotated[tuple[Need, ...], AfterValidator(_some)]
+    """`[{action = "dashboard:View", resource = "dashboard:{boardId}"}]`: all of them. `<field> = […]` says the same."""
+    arguments: tuple[str, ...] | None = None
+    """Paths of the arguments that the field takes, `["boardId", "input.id"]`: then no other can be named."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _needs_may_stand_alone(cls, data: Any) -> Any:
+        return {"needs": data} if isinstance(data, list) else data
+
+    @model_validator(mode="after")
+    def _each_argument_is_there(self) -> Self:
+        check_arguments(self.arguments or ())
+        check_needs([(need.action, need.resource) for need in self.needs], self.arguments)
+        return self
+
+    def permissions(self) -> tuple[Needs, ...]:
+        return tuple(Needs(need.action, need.resource) for need in self.needs)
+
+
 class Graph(Section):
-    """What a key with a condition sees, and what is known about the platform's query language."""
+    """What a key with a condition sees, and what is known about the platform's query language and GraphQL."""
 
     relationships: Mode = Mode.STRICT
     """`strict`: relationships that satisfy the condition themselves; `induced`: all between two visible entities."""
@@ -138,6 +187,10 @@ class Graph(Section):
     """Capabilities of the upstream that were seen to hold (see `gateway/authz/capabilities.py`); more is answered."""
     failed: Capabilities = ()
     """Capabilities that were seen not to hold; what rests on one is refused."""
+    introspection: Introspection = Introspection.UNRESTRICTED
+    """Who may ask for the GraphQL schema: `nobody`, keys that may do everything (`unrestricted`), or `everybody`."""
+    roots: dict[RootName, RootField] = Field(default={})
+    """GraphQL root fields that the gateway does not know, by name; without a row they need everything."""
 
     @model_validator(mode="after")
     def _no_capability_is_both(self) -> Self:
@@ -209,8 +262,20 @@ class Limits(Section):
     """Characters that a key's condition may add to a query, at all its selectors together, and variables as many."""
     validated_queries: Count = 250
     """Queries in one call of `/j1ql/validate`."""
+    graphql_characters: Count = 100_000
+    """Length of a GraphQL document, or of all those of an array, without their variables."""
     graphql_tokens: Count = 5_000
-    """Lexical tokens of a GraphQL document."""
+    """Lexical tokens of a GraphQL document; the largest of a real client has 600."""
+    graphql_depth: Count = 24
+    """Fields and fragments in each other in a GraphQL document; real ones have 9, introspection 18."""
+    graphql_fields: Count = 2_000
+    """Fields of a GraphQL operation, as often as fragments repeat them."""
+    graphql_aliases: Count = 50
+    """Aliases in a GraphQL operation, as often as fragments repeat them."""
+    graphql_directives: Count = 50
+    """Directives in a GraphQL operation, as often as fragments repeat them."""
+    graphql_values: Count = 24
+    """Lists and objects in each other in a literal of a GraphQL document."""
     graphql_roots: Count = 50
     """Root fields of a GraphQL operation."""
     graphql_batch: Count = 50

@@ -47,7 +47,13 @@ def table() -> str:
     )
 
 
-_ANY_NAME = {"organizations": "<id>", "projects": "<slug>", "roles": "<role>", "variables": "<name>"}
+_ANY_NAME = {
+    "organizations": "<id>",
+    "projects": "<slug>",
+    "roots": "<field>",
+    "roles": "<role>",
+    "variables": "<name>",
+}
 """What stands in the table for the name of any section of a kind."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.authz import Rules, plan
+from gateway.authz import Introspection, Needs, Rules, plan
 from gateway.authz.outcome import Batch, Deny, Facts, Forward, Local, NeedBody, Pass, Upstream
 from gateway.authz.roots import GRAPH, KEYS_DECIDE, NEVER, OURS, ROOTS
 from gateway.http1 import Reason
@@ -68,7 +68,7 @@ def test_a_dashboard_key_sees_its_dashboard(decide, statements, dashboard, passe
     [
         '{ getSettings(category: "x") { a } }',
         '{ queryV1(query: "FIND *") { data } }',
-        "{ getDashboards { id } }",
+        "{ getDashboardTemplates { name } }",
         "{ getDashboard { id } }",
         "{ somethingUnknown }",
         "{ __schema { types { name } } }",
@@ -136,6 +136,131 @@ def test_a_summary_needs_its_own_permission(decide, statements):
     assert isinstance(decide(deep, standard, summary), Forward)
 
 
+@pytest.mark.parametrize("member", ["summary { id }", "groups { frameworkItems { evaluationResult } }", "auditStatus"])
+def test_how_far_a_standard_is_met_is_a_summary(decide, statements, member):
+    allow, _ = statements
+    standard = allow(["compliance:GetStandard"], ["compliance-standard:s1"])
+    query = f'{{ complianceFramework(input: {{id: "s1"}}) {{ {member} }} }}'
+    made = decide(query, standard)
+    assert made.refusal.reason is Reason.NOT_ALLOWED
+    assert "compliance:GetSummary on compliance-standard:s1" in made.refusal.message
+    assert isinstance(decide(query, standard, allow(["compliance:GetSummary"], ["compliance-standard:s1"])), Forward)
+    assert isinstance(decide(query, standard, allow(["compliance:GetSummary"], ["compliance-standard:s2"])), Deny)
+
+
+def test_summaries_of_all_standards_need_the_permission_for_all(decide, statements):
+    allow, _ = statements
+    query = "{ complianceFrameworks { standards { id summary { id } } } }"
+    all_standards = allow(["compliance:GetStandard"])
+    assert isinstance(decide("{ complianceFrameworks { standards { id } } }", all_standards), Forward)
+    assert isinstance(decide(query, all_standards), Deny)
+    assert isinstance(decide(query, all_standards, allow(["compliance:GetSummary"], ["compliance-standard:s1"])), Deny)
+    assert isinstance(decide(query, all_standards, allow(["compliance:GetSummary"])), Forward)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "evidence { allEvidence { id } }",
+        "libraryItems { id }",
+        "x: questionEvaluations { results }",
+        "... @skip(if: true) { evidence { id } }",
+    ],
+)
+def test_evidence_of_a_standard_is_data_of_the_graph(decide, everything, statements, member):
+    """Results of queries that nothing narrowed, whatever else the key may read of the standard."""
+    allow, deny = statements
+    query = f'{{ complianceFramework(input: {{id: "s1"}}) {{ groups {{ frameworkItems {{ {member} }} }} }} }}'
+    standards = allow(["compliance:GetStandard", "compliance:GetSummary"])
+    assert isinstance(decide(query, everything), Forward)
+    for more in ([], [allow(["query:ReadGraphData"])], [allow(["query:ReadGraphData"], _type="x")]):
+        made = decide(query, standards, *more)
+        assert made.refusal.reason is Reason.NOT_ALLOWED
+        assert "evidence" in made.refusal.message
+    assert isinstance(decide(query, everything, deny(["query:ReadGraphData"], _type="x")), Deny)
+
+
+# --- introspection ------------------------------------------------------------------------------------------------
+
+SCHEMA = "{ __schema { types { name } } }"
+
+
+@pytest.mark.parametrize(
+    "query", [SCHEMA, '{ x: __type(name: "Query") { name } }', "{ ...F } fragment F on Query " + SCHEMA]
+)
+@pytest.mark.parametrize(
+    ("setting", "unrestricted", "others"),
+    [("nobody", False, False), ("unrestricted", True, False), ("everybody", True, True)],
+)
+def test_introspection_is_for_those_whom_the_setting_names(
+    principal, call, everything, statements, query, setting, unrestricted, others
+):
+    allow, deny = statements
+    rules = Rules(introspection=Introspection(setting))
+
+    def passes(*permissions):
+        made = plan(call("/graphql", {"query": query}), principal(*permissions), Facts(), rules, 0)
+        assert isinstance(made, Forward) or made.refusal.reason is Reason.NOT_ALLOWED
+        return isinstance(made, Forward)
+
+    assert passes(everything) is unrestricted
+    assert passes(everything, deny(["query:ReadGraphData"])) is others
+    assert passes(allow(["query:ReadGraphData"], _type="x")) is others
+    assert passes(allow(["dashboard:View"], ["dashboard:1"])) is others
+
+
+def test_beside_introspection_everything_else_is_decided_as_ever(principal, call, statements):
+    allow, _ = statements
+    rules = Rules(introspection=Introspection.EVERYBODY)
+    body = {"query": '{ __schema { types { name } } getDashboard(dashboardId: "1") { id } }'}
+    for dashboard, kind in (("1", Forward), ("2", Deny)):
+        key = principal(allow(["dashboard:View"], [f"dashboard:{dashboard}"]))
+        assert isinstance(plan(call("/graphql", body), key, Facts(), rules, 0), kind)
+
+
+# --- an operator's rows -------------------------------------------------------------------------------------------
+
+
+def test_a_row_opens_a_field_for_those_who_have_all_that_it_needs(principal, call, everything, statements):
+    allow, deny = statements
+    needs = (Needs("dashboard:View", "dashboard:{input_1.boardId2}"), Needs("settings:GetSettings"))
+    rules = Rules(roots=ROOTS | {"openBoard": needs})
+    board, settings = allow(["dashboard:View"], ["dashboard:7"]), allow(["settings:GetSettings"])
+
+    def passes(*permissions, variables=None, query='{ openBoard(input_1: {boardId2: "7"}) { id } }'):
+        body = {"query": query, "variables": variables or {}}
+        return isinstance(plan(call("/graphql", body), principal(*permissions), Facts(), rules, 0), Forward)
+
+    assert passes(board, settings)
+    assert not passes(board)
+    assert not passes(settings)
+    assert not passes(allow(["dashboard:View"], ["dashboard:8"]), settings)
+    assert not passes(board, settings, query="{ openBoard { id } }")
+    assert passes(allow(["dashboard:View"]), settings, query="{ openBoard { id } }")
+    by_variable = "query ($i: In) { openBoard(input_1: $i) { id } }"
+    assert passes(board, settings, query=by_variable, variables={"i": {"boardId2": "7"}})
+    assert not passes(board, settings, query=by_variable, variables={"i": {"boardId2": ["7"]}})
+    assert passes(everything, deny(["query:ReadGraphData"]))
+    assert not passes(everything, deny(["dashboard:View"], ["dashboard:7"]))
+
+
+def test_a_row_about_standards_follows_their_rules(principal, call, statements):
+    allow, _ = statements
+    needs = (Needs("compliance:GetStandard", "compliance-standard:{frameworkId}"),)
+    rules = Rules(roots=ROOTS | {"frameworkById": needs})
+    standard = allow(["compliance:GetStandard"], ["compliance-standard:s1"])
+    summary = allow(["compliance:GetSummary"], ["compliance-standard:s1"])
+
+    def passes(member, *permissions):
+        body = {"query": f'{{ frameworkById(frameworkId: "s1") {{ {member} }} }}'}
+        return isinstance(plan(call("/graphql", body), principal(*permissions), Facts(), rules, 0), Forward)
+
+    assert passes("name", standard)
+    assert not passes("summary", standard)
+    assert passes("summary", standard, summary)
+    assert not passes("evidence", standard, summary)
+
+
 def test_queryv1_is_refused_to_a_graph_reader_and_the_refusal_names_the_way(decide, statements):
     """Edge cases 61 and 63: conditioned or not, the permission opens /j1ql only."""
     allow, _ = statements
@@ -166,7 +291,7 @@ def test_a_deny_of_one_dashboard_leaves_the_others(decide, everything, statement
     nine = deny(["dashboard:View"], ["dashboard:9"])
     assert isinstance(decide('{ getDashboard(dashboardId: "9") { id } }', everything, nine), Deny)
     assert isinstance(decide('{ getDashboard(dashboardId: "10") { id } }', everything, nine), Forward)
-    assert isinstance(decide("{ getDashboards { id } }", everything, nine), Deny)
+    assert isinstance(decide("{ getDashboardTemplates { name } }", everything, nine), Deny)
 
 
 def test_an_unknown_field_is_refused_to_a_key_with_any_deny(decide, everything, statements):

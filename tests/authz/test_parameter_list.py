@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.authz import Rules, assembled, plan
-from gateway.authz.outcome import Assemble, Batch, Deny, Facts, Forward, Grounds, Pass, Unusable
+from gateway.authz.outcome import Assemble, Batch, Deny, Facts, Forward, Grounds, More, Pass, Unusable
 from gateway.authz.rules import GraphQLLimits
 from gateway.http1 import Reason
 
@@ -111,14 +111,12 @@ def test_047_other_statements_add_nothing(decide, grant, statements):
     assert asked(decide(ALL, allow(["*"], ["parameter:Z"]), grant("X"))) == ["X", "Z"]
 
 
-def test_047_without_an_end_of_names_the_list_stays_all_or_nothing(decide, grant, statements):
-    """A policy that allows all but one has no names to ask for."""
-    allow, deny = statements
+def test_047_a_key_that_may_list_all_parameters_gets_the_upstreams_own_list(decide, grant, statements):
+    allow, _ = statements
     body = json.dumps({"query": ALL}).encode()
     for outright in (allow([LIST]), allow(["*"])):
         made = decide(ALL, outright, grant("X"))
         assert (made.answer, made.body) == (Pass(), body)
-        assert decide(ALL, outright, grant("X"), deny([LIST], ["parameter:Y"])).refusal.reason is Reason.NOT_ALLOWED
 
 
 def test_047_a_key_without_names_is_refused(decide, grant, statements):
@@ -325,3 +323,118 @@ def test_047_what_was_not_asked_for_is_not_passed_on(decide, grant):
     more = {"p1": item("Y"), "parameterList": {"items": [item("Y")]}}
     body = json.dumps({"data": {"p0": item("X") | {"owner": "Y"}} | more, "extensions": {"cost": "Y"}})
     assert "Y" not in json.dumps(put_together(made, body))
+
+
+# --- all but some -------------------------------------------------------------------------------------------------
+
+
+def upstream_page(names, *, cursor=None):
+    """A page of the upstream's own list; with a cursor there are more."""
+    info = {"endCursor": cursor, "hasNextPage": cursor is not None}
+    return json.dumps({"data": {"parameterList": {"items": [item(name) for name in names], "pageInfo": info}}}).encode()
+
+
+@pytest.fixture
+def all_but(statements):
+    """The permissions of a key that may list all parameters but those."""
+    allow, deny = statements
+    return lambda *names: (allow(["*"]), deny([LIST], [f"parameter:{name}" for name in names]))
+
+
+def through(made, pages):
+    """What the caller gets, and what was asked for each page."""
+    asked_for, question, answer = [], made.body, made.answer
+    for page in pages:
+        asked_for.append(json.loads(question)["variables"])
+        got = assembled(page, answer)
+        if not isinstance(got, More):
+            return got if isinstance(got, Unusable) else json.loads(got), asked_for
+        question, answer = got.question, got.answer
+    raise AssertionError("more pages were asked for than there are")
+
+
+def test_047_the_upstreams_list_is_read_to_its_end_and_denied_parameters_are_left_out(decide, all_but):
+    made = decide(ALL, *all_but("X", "b"))
+    assert b"items { name value lastUpdatedOn secret }" in made.body
+    pages = [upstream_page("cX", cursor="2"), upstream_page("", cursor="3"), upstream_page("bXa")]
+    got, asked_for = through(made, pages)
+    page = {"endCursor": None, "hasNextPage": False}
+    assert got == {"data": {"parameterList": {"items": [item("a"), item("c")], "pageInfo": page}}}
+    assert asked_for == [{"cursor": None}, {"cursor": "2"}, {"cursor": "3"}]
+
+
+@pytest.mark.parametrize("denied", [["*"], ["parameters:GetParameterList"], ["parameters:GetParameterList", "*"]])
+def test_047_whatever_statement_denies_a_parameter_takes_it_away(decide, statements, denied):
+    allow, deny = statements
+    made = decide(ALL, allow([LIST]), deny(denied, ["parameter:X"]), deny(["dashboard:View"], ["dashboard:a"]))
+    got, _ = through(made, [upstream_page("aX")])
+    assert [each["name"] for each in got["data"]["parameterList"]["items"]] == ["a"]
+
+
+def test_047_a_deny_of_the_list_itself_leaves_nothing_to_show(decide, statements):
+    allow, deny = statements
+    for more in (deny([LIST]), deny(["*"], ["*"]), deny(["*"], ["*"], a="b")):
+        made = decide(ALL, allow([LIST]), deny([LIST], ["parameter:X"]), more)
+        assert made.refusal.reason is Reason.NOT_ALLOWED
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, None])
+@pytest.mark.parametrize("hidden", ["", "X", "abX", "zX", "Xy"])
+def test_047_pages_are_the_same_whatever_parameters_are_denied(decide, all_but, limit, hidden):
+    """`X`, `y` and `z` are denied; which of them there are changes no byte of any page."""
+
+    def walk(names):
+        seen, cursor = [], None
+        while True:
+            body = {"query": PAGE, "variables": {"limit": limit, "cursor": cursor}}
+            got, _ = through(decide(body, *all_but("X", "y", "z")), [upstream_page(names)])
+            page = got["data"]["parameterList"]
+            seen.append(page)
+            cursor = page["pageInfo"]["endCursor"]
+            if cursor is None:
+                return seen
+
+    visible = sorted(set("abcd"))
+    shown = walk(sorted({*visible, *hidden}))
+    assert shown == walk(visible)
+    assert [each["name"] for page in shown for each in page["items"]] == visible
+
+
+def test_047_the_grounds_of_all_but_some_name_none_of_them(decide, all_but):
+    made = decide(ALL, *all_but("X"))
+    assert made.grounds == Grounds(LIST, "parameter:*", ("permissions[0]",))
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [b""],
+        [b'{"data":null}'],
+        [b'{"data":{"parameterList":null}}'],
+        [b'{"data":{"parameterList":{"items":[{"name":"a"}],"pageInfo":{"hasNextPage":false}}}}'],
+        [b'{"data":{"other":1}}'],
+        [upstream_page("a")[:-1] + b',"errors":[{"message":"of X: not found"}]}'],
+        [upstream_page("a", cursor="1"), b"<html>"],
+        [upstream_page("a", cursor="1")] * 101,
+    ],
+)
+def test_047_no_list_is_made_of_a_list_that_is_not_whole(decide, all_but, pages):
+    got, _ = through(decide(ALL, *all_but("X")), pages)
+    assert isinstance(got, Unusable)
+
+
+def test_047_a_list_without_end_is_not_held_without_end(decide, all_but):
+    made = decide(ALL, *all_but("X"))
+    large = json.dumps(
+        {
+            "data": {
+                "parameterList": {
+                    "items": [item("a", "x" * 10_000_000)],
+                    "pageInfo": {"endCursor": "1", "hasNextPage": True},
+                }
+            }
+        }
+    ).encode()
+    got, asked_for = through(made, [large] * 10)
+    assert isinstance(got, Unusable)
+    assert len(asked_for) == 4

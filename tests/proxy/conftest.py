@@ -208,8 +208,12 @@ PARAMETERS = {
     "actions": ["parameters:GetParameterList"],
     "resources": ["parameter:X", "parameter:a:b", 'parameter:"ü"'],
 }
+NOT_THOSE = {"effect": "DENY", "actions": ["*"], "resources": ["parameter:X", "dashboard:9"]}
+RAW_DATA = {"effect": "ALLOW", "actions": ["persister:GetEntityRawData"], "resources": ["entity:e-1"]}
 POLICIES = {
     "super": [EVERYTHING],
+    "most": [EVERYTHING, NOT_THOSE],
+    "raw": [RAW_DATA],
     "repos": [REPOS],
     "sync": [SYNCHRONIZE],
     "uploads": [UPLOADS],
