@@ -55,6 +55,19 @@ def faults(path: Path | None) -> list[str]:
     return list(caught.value.faults)
 
 
+@pytest.mark.parametrize(("written", "meant"), [("true", True), ("false", False), ('"enforce"', "enforce")])
+def test_query_fields_are_open_closed_or_enforced(file, monkeypatch, written, meant):
+    path = file(WHOLE + f"\n[graph]\nquery_fields = {written}\n")
+    assert load(path).graph.query_fields == meant
+    monkeypatch.setenv(f"{PREFIX}GRAPH__QUERY_FIELDS", written.strip('"'))
+    assert load(file(WHOLE)).graph.query_fields == meant
+
+
+def test_another_word_for_query_fields_is_one_fault(file):
+    (fault,) = faults(file(WHOLE + '\n[graph]\nquery_fields = "narrow"\n'))
+    assert "graph.query_fields: must be true, false or `enforce`" in fault
+
+
 def test_a_whole_file_is_read(file):
     settings = load(file(WHOLE))
     upstream = settings.organizations["acme"].upstream

@@ -19,7 +19,7 @@ from typing import Any
 
 from gateway import answers
 from gateway.authz import Face, Rules, plan, route_of
-from gateway.authz.outcome import Batch, Deny, Facts, Forward, NeedBody, NeedJob, Plan
+from gateway.authz.outcome import Batch, Collect, Deny, Facts, Forward, NeedBody, NeedJob, Plan, Queried
 from gateway.control.logins import Logins
 from gateway.control.rejection import Rejection
 from gateway.http1 import Call, FrontLimits, Reason, Refusal, Reply, front
@@ -94,10 +94,10 @@ def plan_locally(call: Call, principal: Principal, facts: Facts, rules: Rules, n
     match plan(call, principal, facts, rules, now):
         case NeedBody() if not _may_be_ours(call):
             return Deny(_NOT_HERE)
-        case Forward() | NeedJob():
+        case Forward() | Queried() | Collect() | NeedJob():
             return Deny(_NOT_HERE)
         case Batch(elements):
-            return Batch(tuple(Deny(_NOT_HERE) if isinstance(one, Forward) else one for one in elements))
+            return Batch(tuple(Deny(_NOT_HERE) if isinstance(one, Forward | Queried) else one for one in elements))
         case other:
             return other
 

@@ -138,6 +138,7 @@ def graphql_limits(settings: Settings) -> GraphQLLimits:
         values=limits.graphql_values,
         roots=limits.graphql_roots,
         batch=limits.graphql_batch,
+        queries=limits.graphql_queries,
     )
 
 

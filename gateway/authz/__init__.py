@@ -9,7 +9,7 @@ from gateway.authz.root_table import check_action, check_arguments, check_field,
 from gateway.authz.roots import ROOTS, Needs
 from gateway.authz.routes import RESULTS, ROUTE_NAMES, Face, Route, route_of
 from gateway.authz.rows import Page, Withheld, checked
-from gateway.authz.rules import GraphQLLimits, Introspection, Rules
+from gateway.authz.rules import GraphQLLimits, Introspection, QueryFields, Rules
 from gateway.authz.whoami import whoami
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Needs",
     "Page",
     "QueryClass",
+    "QueryFields",
     "Route",
     "Rules",
     "State",

@@ -87,7 +87,7 @@ def conditioned(
         hidden=narrowing.hidden,
         page=rules.page,
         seal=Seal(principal.key_id, predicate, rules.mode, query, variables),
-        cursor=arguments.get("cursor"),
+        cursor=arguments.get("cursor") or None,  # clients send an empty one for the first page
         request={"query": narrowing.text, **FORCED},
         columns=narrowing.columns,
         whole=narrowing.whole,

@@ -1,8 +1,8 @@
 """`POST /graphql`: each root field of the selected operation is decided by name, after fragments.
 
 All roots of one operation belong to one side, ours or the upstream's. An array is a batch of operations, as Apollo's
-link and the real Node client send it; its elements are decided one by one. One field is answered in parts: see
-`parameter_list`.
+link and the real Node client send it; its elements are decided one by one. Fields that are not passed on as they are:
+see `parameter_list` and `query_fields`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from gateway.authz.outcome import (
     NeedBody,
     Pass,
     Plan,
+    Queried,
     Relink,
     Upstream,
     counted,
     together,
 )
 from gateway.authz.query_call import may_hold_parameters, parameters_granted
+from gateway.authz.query_fields import FIELDS, Room, is_enforced, plan_queries
 from gateway.authz.roots import (
     ADDRESSES,
     COMPLIANCE,
@@ -46,7 +48,7 @@ from gateway.authz.roots import (
     asks_for_evidence,
     asks_for_results,
 )
-from gateway.authz.rules import Introspection, Rules
+from gateway.authz.rules import ENFORCE, Introspection, Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
 from gateway.policy import ANY, READ_GRAPH, Allowed, Policy, decide, decide_unknown, decide_whole_graph
@@ -61,13 +63,14 @@ def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
         body = loads(call.body)
     except StrictJSONError as fault:
         return _malformed(f"the body is not usable JSON: {fault}")
+    room = Room(call.body, rules)
     if not isinstance(body, list):
-        return _operation(body, call.body, call, principal, rules)
+        return _operation(body, call.body, call, principal, rules, room)
     if not 1 <= len(body) <= rules.graphql.batch:
         return _malformed(f"a batch holds 1 to {rules.graphql.batch} operations")
     if _length(body) > rules.graphql.characters:
         return _malformed(f"the documents of a batch may have {rules.graphql.characters} characters together")
-    elements = tuple(_operation(element, None, call, principal, rules) for element in body)
+    elements = tuple(_operation(element, None, call, principal, rules, room) for element in body)
     if all(isinstance(element, Forward) and element.answer == Pass() for element in elements):
         return _forward(call, call.body, together(each.grounds for each in elements), sum(map(counted, elements)), ())
     return Batch(elements)
@@ -79,9 +82,9 @@ def _length(batch: list[object]) -> int:
     return sum(len(text) for text in texts if isinstance(text, str))
 
 
-def _operation(
-    body: object, text: bytes | None, call: Call, principal: Principal, rules: Rules
-) -> Deny | Local | Forward:
+def _operation(  # noqa: PLR0913, PLR0917 - each one is part of what is decided
+    body: object, text: bytes | None, call: Call, principal: Principal, rules: Rules, room: Room
+) -> Deny | Local | Forward | Queried:
     """One operation; `text` is its own bytes where it came alone, else it is printed anew."""
     request = _request(body)
     if isinstance(request, Refusal):
@@ -96,6 +99,8 @@ def _operation(
         return _malformed("an operation's fields must all be the gateway's own, or none of them")
     if any(field.name in MADE_HERE for field in roots) and (made := plan_list(request, roots, principal.policy, rules)):
         return made
+    if is_enforced(roots, principal, rules):
+        return plan_queries(request, roots, principal, rules, room)
     decided = [decide_field(field, principal, rules) for field in roots]
     for decision in decided:
         if isinstance(decision, Deny):
@@ -179,6 +184,8 @@ def decide_field(field: Field, principal: Principal, rules: Rules) -> Grounds | 
     if name in QUERIES and not rules.query_fields:
         message = f"`{name}` is not served here; send the query to POST /j1ql instead"
         return Deny(Refusal(Reason.QUERYV1_NEEDS_J1QL, message))
+    if name in FIELDS and rules.query_fields == ENFORCE:
+        return _decide_query(principal.policy)
     if name in GRAPH:
         return _decide_graph(name, principal.policy)
     needs = rules.roots.get(name)
@@ -187,6 +194,15 @@ def decide_field(field: Field, principal: Principal, rules: Rules) -> Grounds | 
     if needs[0].action.startswith(COMPLIANCE):
         return _decide_compliance(field, needs, principal)
     return _decide_needs(field, needs, principal)
+
+
+def _decide_query(policy: Policy) -> Grounds | Deny:
+    """As on `/j1ql`, for a key without a condition."""
+    verdict = decide(policy, READ_GRAPH, ANY)
+    grounds = Grounds(READ_GRAPH, ANY, verdict.because)
+    if isinstance(verdict, Allowed):
+        return grounds
+    return Deny(Refusal(Reason.NOT_ALLOWED, f"this key may not {READ_GRAPH}"), grounds)
 
 
 def _decide_graph(name: str, policy: Policy) -> Grounds | Deny:

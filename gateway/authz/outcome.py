@@ -4,6 +4,7 @@ Deny      answer with a refusal
 Local     the control plane (or `whoami`) answers
 Forward   an upstream answers; `answer` says what happens to its answer on the way back
 Collect   a result that was put aside is fetched from where it lies
+Queried   query fields of GraphQL are answered like calls of `/j1ql`
 Batch     a GraphQL array: some elements are refused, some are ours, the rest goes upstream in one request
 Need      not decidable yet: the handler gets what is named and asks again
 """
@@ -250,14 +251,29 @@ class Forward(Struct, frozen=True):
     """That it counts for, see `counted`."""
 
 
+class Queried(Struct, frozen=True):
+    """A GraphQL operation of query fields alone, each one narrowed and checked as on `/j1ql`.
+
+    `checks` are those of the fields that are executed, by response key; `request` says what their answers become.
+    """
+
+    request: GraphQLRequest
+    checks: tuple[tuple[str, Check], ...]
+    grounds: Grounds
+    mode: str
+    """As in `Forward`."""
+    calls: int = 1
+    """That it counts for, see `counted`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Elements in the caller's order; each Forward's body is that element's own bytes."""
 
-    elements: tuple[Deny | Local | Forward, ...]
+    elements: tuple[Deny | Local | Forward | Queried, ...]
 
 
-def counted(plan: Deny | Local | Forward | Batch | Collect) -> int:
+def counted(plan: Deny | Local | Forward | Queried | Batch | Collect) -> int:
     """How many calls a plan counts for: each root field of GraphQL is one, anything else is; what is refused is none,
     and neither is asking for a result: at the platform that goes to a store of files, which counts nothing.
 
@@ -331,4 +347,4 @@ class Facts:
     """What the call's own address stands for."""
 
 
-Plan = Deny | Local | Forward | Batch | Collect | NeedBody | NeedJob
+Plan = Deny | Local | Forward | Queried | Batch | Collect | NeedBody | NeedJob

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final, Literal
 
 from gateway.authz.capabilities import Capabilities, Mode
 from gateway.authz.roots import ROOTS, Needs
 from gateway.j1ql import Limits
+
+ENFORCE: Final = "enforce"
+QueryFields = bool | Literal["enforce"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class GraphQLLimits:
     """Root fields of one operation after fragments; real ones have one."""
     batch: int = 50
     """Elements of an array; Apollo's batching link sends ten by default."""
+    queries: int = 10
+    """Query fields of a key with a condition in one call; no client has more than one in an operation."""
 
 
 class Introspection(StrEnum):
@@ -70,8 +76,9 @@ class Rules:
     """Characters that the key's condition may add to a query, and the values of variables as many."""
     j1ql: Limits = field(default_factory=Limits)
     graphql: GraphQLLimits = field(default_factory=GraphQLLimits)
-    query_fields: bool = True
+    query_fields: QueryFields = True
     """Whether `queryV1` and its like are open to keys that may do everything. "Currently, only the /j1ql REST route
-    supports the query:ReadGraphData permission. The GraphQL API (queryV1) does not."; without it they are to nobody."""
+    supports the query:ReadGraphData permission. The GraphQL API (queryV1) does not."; without it they are to nobody.
+    With ENFORCE `queryV1` and `queryV2` are open to whom `/j1ql` is, on the same conditions."""
     introspection: Introspection = Introspection.UNRESTRICTED
     roots: Mapping[str, tuple[Needs, ...]] = field(default_factory=lambda: ROOTS)

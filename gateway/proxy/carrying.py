@@ -25,6 +25,7 @@ from gateway.authz.outcome import (
     Local,
     More,
     Pass,
+    Queried,
     Relink,
     Unusable,
     Upstream,
@@ -48,6 +49,7 @@ from gateway.proxy.deferred import (
 )
 from gateway.proxy.headers import UNKEPT, length_of, to_client
 from gateway.proxy.line import Line, Request, Whole
+from gateway.proxy.queried import answer_queries, answered_queries, by_j1ql
 from gateway.proxy.trace import Element, outcome_of
 from gateway.proxy.wire import Answer, Stop
 
@@ -68,6 +70,8 @@ async def carry_out(context: Context, decided: Decided) -> None:
             await _answer_locally(context, decided, local)
         case Forward() as forward:
             await _forward(context, decided, forward)
+        case Queried() as queried:
+            await answer_queries(context, decided, queried)
         case Batch(elements):
             await _answer_batch(context, decided, elements)
         case Collect() as plan:
@@ -133,7 +137,7 @@ async def _forward(context: Context, decided: Decided, forward: Forward) -> None
             await answer_postponed(context, decided, line, check)
             trace.outcome = Outcome.NARROWED
         case Check() as check:
-            await _check(context, forward, line, check)
+            await _check(context, line, check)
             trace.outcome = Outcome.NARROWED
         case Assemble() as assemble:
             await _assemble(context, decided.call, forward, line, assemble)
@@ -206,14 +210,8 @@ async def _learn(context: Context, decided: Decided, forward: Forward, line: Lin
     await context.answer(Reply(whole.status, whole.body, to_client(whole.headers, ours)))
 
 
-async def _check(context: Context, forward: Forward, line: Line, check: Check) -> None:
-    pages = context.deps.pages
-
-    async def ask(body: bytes) -> Whole:
-        request = Request(forward.upstream, forward.method, forward.path, forward.query, body)
-        return await line.ask(request, limit=pages.options.answer_bytes)
-
-    answered = await pages.answer(check, ask, call=context.trace.call_id)
+async def _check(context: Context, line: Line, check: Check) -> None:
+    answered = await context.deps.pages.answer(check, by_j1ql(context, line), call=context.trace.call_id)
     headers = (*answers.headers(context.trace.call_id), *context.narrowed())
     await context.answer(Reply(200, answered.envelope(), headers))
 
@@ -262,17 +260,25 @@ def _refuse_unfit(status: int) -> None:
 # --- a GraphQL array ----------------------------------------------------------------------------------------------
 
 
-async def _answer_batch(context: Context, decided: Decided, elements: tuple[Deny | Local | Forward, ...]) -> None:
+async def _answer_batch(
+    context: Context, decided: Decided, elements: tuple[Deny | Local | Forward | Queried, ...]
+) -> None:
     trace = context.trace
+    trace.mode = next((each.mode for each in elements if isinstance(each, Queried)), None)
+    deadline = context.deps.pages.deadline()
     passed = await _ask_batch(context, decided, [each for each in elements if isinstance(each, Forward)])
     parts = []
     for element in elements:
-        part, ending = await _part(context, decided, element, passed)
+        if isinstance(element, Queried):
+            part, ending = await _part_of_queries(context, decided, element, deadline)
+        else:
+            part, ending = await _part(context, decided, element, passed)
         parts.append(part)
         trace.elements = (*trace.elements, ending)
     trace.outcome = Outcome.BATCH
     body = b"[" + b",".join(parts) + b"]"
-    await context.answer(Reply(200, body, answers.headers(trace.call_id)))
+    more = context.narrowed() if trace.mode else ()
+    await context.answer(Reply(200, body, (*answers.headers(trace.call_id), *more)))
 
 
 async def _ask_batch(context: Context, decided: Decided, forwards: list[Forward]) -> Iterator[bytes] | Refusal:
@@ -308,6 +314,20 @@ async def _part(
             return made, Element(grounds, Outcome.NARROWED if isinstance(answer, Assemble) else Outcome.FORWARDED)
         case _:
             raise RuntimeError("a batch holds GraphQL operations only")
+
+
+async def _part_of_queries(
+    context: Context, decided: Decided, queried: Queried, deadline: float
+) -> tuple[bytes, Element]:
+    """As `_part`; what fails takes no other operation away."""
+    try:
+        part = await answered_queries(context, decided, queried, deadline)
+    except Stop as stop:
+        context.trace.detail = stop.detail
+        refusal = stop.refusal
+        part = encoded(answers.graphql_error(refusal, context.trace.call_id))
+        return part, Element(queried.grounds, outcome_of(refusal), refusal.reason)
+    return part, Element(queried.grounds, Outcome.NARROWED)
 
 
 async def _made(context: Context, decided: Decided, part: bytes, answer: Pass | Relink | Assemble) -> bytes | Refusal:

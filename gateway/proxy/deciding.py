@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gateway.authz import route_of
-from gateway.authz.outcome import Batch, Collect, Deny, Facts, Forward, Local, NeedBody, NeedJob
+from gateway.authz.outcome import Batch, Collect, Deny, Facts, Forward, Local, NeedBody, NeedJob, Queried
 from gateway.http1 import Call, Reason, Refusal, credential, front
 from gateway.keys import Digest, Principal, digest, worth_looking_up
 from gateway.proxy.body import read_body
@@ -30,7 +30,7 @@ class Decided(NamedTuple):
     call: Call
     key: Digest
     principal: Principal
-    plan: Deny | Local | Forward | Batch | Collect
+    plan: Deny | Local | Forward | Queried | Batch | Collect
 
 
 def fronted(context: Context) -> Call:

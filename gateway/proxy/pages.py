@@ -128,15 +128,23 @@ class Pages:
         self._metrics = metrics
         self._clock = clock
 
-    async def answer(self, check: Check, ask: Ask, start: Position | None = None, *, call: str = "") -> Answered:
+    def deadline(self) -> float:
+        """By the clock, after which the pages of a call that begins now are sent as they are."""
+        return self._clock() + self.options.seconds
+
+    async def answer(
+        self, check: Check, ask: Ask, start: Position | None = None, *, call: str = "", deadline: float | None = None
+    ) -> Answered:
         """One page, from where the caller's cursor or `start` says; `call` is the request id, which an alarm names.
 
+        Several pages of one call have one `deadline`; also after it each of them gets on by an upstream's answer.
         Raises Stop: queries of this class are refused, the cursor is not for this query, or the upstream's answer is no
         use.
         """
+        until = self.deadline() if deadline is None else deadline
         self.alarms.refuse(check)
         try:
-            filled = await self._fill(check, start or self.start(check), ask)
+            filled = await self._fill(check, start or self.start(check), ask, until)
         except _ForbiddenError as forbidden:
             self.alarms.refuse(check)
             await self.alarms.raised(check, forbidden.why, call)
@@ -158,9 +166,8 @@ class Pages:
             raise Stop(_FOREIGN_CURSOR)
         return position
 
-    async def _fill(self, check: Check, start: Position, ask: Ask) -> Filled:
+    async def _fill(self, check: Check, start: Position, ask: Ask, deadline: float) -> Filled:
         """One page, from as many answers as it takes to know that it is full or the last."""
-        deadline = self._clock() + self.options.seconds
         rows: list[Text] = []
         room = check.page
         at = start

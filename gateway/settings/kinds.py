@@ -16,10 +16,14 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
+    TypeAdapter,
+    ValidationError,
     model_validator,
 )
 
 from gateway.authz import CAPABILITIES, check_action, check_field
+from gateway.authz import QueryFields as _QueryFields
+from gateway.authz.rules import ENFORCE
 from gateway.keys import quota_of, rate_of
 from gateway.redis_address import redis_address
 
@@ -107,6 +111,16 @@ def _action(value: str) -> str:
     return value
 
 
+def _query_fields(value: object) -> object:
+    try:
+        return value if value == ENFORCE else _SWITCH.validate_python(value)
+    except ValidationError:
+        raise ValueError(f"must be true, false or `{ENFORCE}`") from None
+
+
+_SWITCH = TypeAdapter(bool)
+
+
 def _network(value: object) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(str(value))
@@ -162,6 +176,7 @@ SigningSecret = Annotated[SecretStr, BeforeValidator(_read_secret), Field(min_le
 RedisURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_redis_url)]
 DatabaseURL = Annotated[SecretStr | None, BeforeValidator(_read_secret), AfterValidator(_database_url)]
 Capabilities = Annotated[tuple[Annotated[str, AfterValidator(_capability)], ...], BeforeValidator(_words)]
+QueryFields = Annotated[_QueryFields, BeforeValidator(_query_fields)]
 Proxies = Annotated[
     tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...], BeforeValidator(_words)
 ]

@@ -20,6 +20,7 @@ from gateway.settings.kinds import (
     OrganizationId,
     PolicyAction,
     ProjectSlug,
+    QueryFields,
     QuotaText,
     RateText,
     RedisURL,
@@ -181,8 +182,8 @@ class Graph(Section):
 
     relationships: Mode = Mode.STRICT
     """`strict`: relationships that satisfy the condition themselves; `induced`: all between two visible entities."""
-    query_fields: bool = True
-    """Whether `queryV1` and `queryV2` are open to keys that may do everything; no other key may use them at all."""
+    query_fields: QueryFields = True
+    """Whether `queryV1` and `queryV2` are open to keys that may do everything; `enforce`: to all, as `/j1ql` is."""
     verified: Capabilities = ()
     """Capabilities of the upstream that were seen to hold (see `gateway/authz/capabilities.py`); more is answered."""
     failed: Capabilities = ()
@@ -280,6 +281,8 @@ class Limits(Section):
     """Root fields of a GraphQL operation."""
     graphql_batch: Count = 50
     """Operations in a GraphQL array."""
+    graphql_queries: Count = 10
+    """`queryV1` and `queryV2` fields of a key with a condition in one call, which are asked one after the other."""
     page_rows: Count = 250
     """Rows in a page for a conditioned key."""
     page_calls: Count = 100_000

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from gateway.authz import Mode, Rules, plan
 from gateway.authz.conditioned import FORCED
-from gateway.authz.outcome import Check, Deny, Facts, Forward, NeedBody, Pass, Upstream
+from gateway.authz.outcome import Check, Deny, Facts, Forward, Link, NeedBody, Relink, Upstream
 from gateway.http1 import Reason
 
 
@@ -40,7 +40,8 @@ def test_the_body_is_asked_for(call, reader, restricted):
 def test_an_unconditioned_key_passes_byte_for_byte(call, reader):
     body = b'{ "query":"FIND  x THAT /* hm */ HAS y", "cursor":null, "scopeFilters":[{"a":1}], "new":{} }'
     made = decide(call("/j1ql", body), reader)
-    assert (made.upstream, made.body, made.answer, made.mode) == (Upstream.J1QL, body, Pass(), None)
+    assert (made.upstream, made.body, made.mode) == (Upstream.J1QL, body, None)
+    assert made.answer == Relink((Link((), ("url",)),))  # a result that is put aside gets an address of ours
 
 
 def test_a_conditioned_key_sends_its_narrowed_query_with_every_flag_set(call, restricted):
@@ -58,7 +59,7 @@ def test_a_conditioned_key_sends_its_narrowed_query_with_every_flag_set(call, re
         {"includeDeleted": True},
         {"dryRun": True},
         {"remember": True},
-        {"deferredResponse": "FORCE"},
+        {"deferredResponse": "LATER"},
         {"deferredFormat": "CSV"},
         {"flags": {"rowMetadata": True}},
         {"flags": {"computedProperties": True}},

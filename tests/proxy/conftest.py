@@ -219,6 +219,7 @@ POLICIES = {
     "uploads": [UPLOADS],
     "dashboard": [DASHBOARD],
     "parameters": [PARAMETERS, DASHBOARD],
+    "repos and dashboard": [REPOS, DASHBOARD],
     "unbound": [EVERYTHING],
 }
 

@@ -47,7 +47,7 @@ MALFORMED = {
     "semicolon": message(b"POST /..;foo/j1ql HTTP/1.1", LENGTH),
     "non-ASCII target": message("POST /j1qł HTTP/1.1".encode(), LENGTH),
     "space in target": message(b"POST /j1 ql HTTP/1.1", LENGTH),
-    "long target": message(b"POST /" + b"a" * 5000 + b" HTTP/1.1", LENGTH),
+    "long target": message(b"POST /" + b"a" * 8192 + b" HTTP/1.1", LENGTH),
     "longer target": message(b"POST /" + b"a" * 20000 + b" HTTP/1.1", LENGTH),
     "CONNECT": message(b"CONNECT evil:443 HTTP/1.1", host=b"Host: evil:443", body=b""),
     "TRACE": message(b"TRACE /j1ql HTTP/1.1", body=b""),
