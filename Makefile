@@ -3,12 +3,13 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := $(VENV)/clients
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 ARGS ?=
 
-.PHONY: help demo test check bench load prove fuzz mutate install fmt lock redis postgres proxies
+.PHONY: help demo test check bench load prove fuzz mutate install fmt lock redis postgres proxies node
 
 help:
 	@echo "make demo     install, and start the gateway in front of a small sandbox platform"
@@ -24,7 +25,7 @@ help:
 demo: $(VENV)/.runtime
 	@exec $(BIN)/gateway demo $(ARGS)
 
-test: $(VENV)/.dev redis postgres
+test: $(VENV)/.dev redis postgres $(CLIENTS)/.installed
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev
@@ -116,6 +117,21 @@ postgres:
 		echo "  Debian, Ubuntu: sudo apt-get install postgresql    macOS: brew install postgresql" >&2; exit 1; \
 	fi
 
+# Clients of the platform that are on npm, unchanged; none of their scripts is run. (They also name an engine that nobody
+# has any more: that warning would only worry a newcomer.)
+$(CLIENTS)/.installed: tests/clients/package.json tests/clients/package-lock.json | $(VENV)/.dev node
+	@mkdir -p $(CLIENTS) && cp $^ $(CLIENTS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+OLDEST_NODE := 18
+node: | $(VENV)/.created
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; command -v npm >/dev/null && \
+	node -e 'process.exit(process.versions.node.split(".")[0] < $(OLDEST_NODE) ? 1 : 0)' 2>/dev/null && exit 0; \
+	$(PIP) --require-hashes --requirement requirements-node.lock && exit 0; \
+	echo "the tests run clients of the platform on Node.js $(OLDEST_NODE) or newer, with npm" >&2; \
+	echo "  Debian, Ubuntu: sudo apt-get install nodejs npm    macOS: brew install node" >&2; exit 1
+
 # Without them there is a benchmark all the same, which names who is missing.
 proxies:
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v haproxy >/dev/null && exit 0; \
@@ -133,3 +149,5 @@ lock:
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --group bench --constraint requirements.lock --output-file requirements-bench.lock
+	$(LOCK) --group node --constraint requirements.lock --output-file requirements-node.lock
+	cd tests/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund

@@ -85,7 +85,7 @@ def refused(refusal: Refusal, call_id: str, path: str) -> Reply:
         case _:
             pass
     if route is None or route.face is Face.REST:
-        return _reply(refusal.status, _rest_error(refusal, call_id), call_id, hints)
+        return _reply(refusal.status, _rest_error(refusal, call_id), call_id, (*hints, *_why(refusal)))
     status = 200 if refusal.status == HTTPStatus.FORBIDDEN else refusal.status
     return _reply(status, graphql_error(refusal, call_id), call_id, hints)
 
@@ -143,6 +143,7 @@ def _reset(refusal: Refusal, hints: Headers) -> Headers:
 
 
 def _why(refusal: Refusal) -> Headers:
+    """In a header also where the body has it: some clients print an answer's headers and leave out its body."""
     return ((b"gateway-reason", refusal.reason.encode()),)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,9 @@ LOCKS = {
     "requirements.lock": RUNTIME,
     "requirements-dev.lock": [*RUNTIME, *GROUPS["dev"]],
     "requirements-bench.lock": [*RUNTIME, *GROUPS["bench"]],
+    "requirements-node.lock": [*RUNTIME, *GROUPS["node"]],
 }
+CLIENTS = ROOT / "tests" / "clients"
 
 
 def locked(name: str) -> dict[str, Version]:
@@ -50,6 +53,15 @@ def test_every_locked_package_has_hashes_and_no_file_names_where_to_get_it(name)
 @pytest.mark.parametrize("name", LOCKS)
 def test_the_other_locks_only_add_to_the_runtime_lock(name):
     assert locked("requirements.lock").items() <= locked(name).items()
+
+
+def test_the_clients_from_npm_are_locked_with_hashes_and_nothing_names_where_to_get_them():
+    wanted = json.loads((CLIENTS / "package.json").read_text("utf-8"))["dependencies"]
+    locked = json.loads((CLIENTS / "package-lock.json").read_text("utf-8"))["packages"]
+    assert locked.pop("")["dependencies"] == wanted
+    assert all(locked[f"node_modules/{name}"]["version"] == version for name, version in wanted.items())
+    assert all(package["integrity"].startswith("sha512-") for package in locked.values())
+    assert not any("resolved" in package for package in locked.values())
 
 
 # --- a machine that lacks something ---
@@ -142,6 +154,62 @@ def test_servers_are_installed_by_apt_only_as_root(machine, tmp_path, word, pack
         assert machine(word).returncode == status
         assert (tmp_path / "called").exists() is (user == "0")
     assert f"install --yes --no-install-recommends {package}" in (tmp_path / "called").read_text()
+
+
+def program(path, *lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([f"#!{shutil.which('sh')}", *lines]) + "\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def with_python(machine, tmp_path):
+    """A machine whose virtual environment is made already; `pip` writes down what it is asked for."""
+    for name in ("pyproject.toml", *LOCKS):
+        shutil.copy(ROOT / name, tmp_path)
+    program(tmp_path / ".venv" / "bin" / "python", f'echo "$*" >> {tmp_path}/asked')
+    for stamp in (".created", ".runtime", ".dev"):
+        (tmp_path / ".venv" / stamp).touch()
+    return machine
+
+
+@pytest.mark.parametrize("node", [None, "exit 1"])
+def test_node_comes_from_a_wheel_where_the_system_has_none_or_an_old_one(with_python, tmp_path, node):
+    program(tmp_path / "bin" / "npm", "exit 0")
+    if node:
+        program(tmp_path / "bin" / "node", node)
+    assert with_python("node").returncode == 0
+    assert "--require-hashes --requirement requirements-node.lock" in (tmp_path / "asked").read_text()
+
+
+def test_the_systems_node_is_enough_if_it_is_new_and_has_npm(with_python, tmp_path):
+    program(tmp_path / "bin" / "node", "exit 0")
+    program(tmp_path / "bin" / "npm", "exit 0")
+    outcome = with_python("node")
+    assert (outcome.returncode, outcome.stdout) == (0, "")
+    assert not (tmp_path / "asked").exists()
+
+
+def test_without_node_and_its_wheel_the_tests_say_what_to_install(with_python, tmp_path):
+    program(tmp_path / ".venv" / "bin" / "python", "exit 1")
+    outcome = with_python("node")
+    assert outcome.returncode != 0
+    assert "Node.js 18 or newer, with npm" in outcome.stderr
+    assert "apt-get install nodejs npm" in outcome.stderr
+
+
+def test_the_clients_are_installed_once_and_no_script_of_theirs_is_run(with_python, tmp_path):
+    for tool in ("mkdir", "cp"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    program(tmp_path / "bin" / "node", "exit 0")
+    program(tmp_path / "bin" / "npm", f'echo "$*" >> {tmp_path}/asked')
+    shutil.copytree(CLIENTS, tmp_path / "tests" / "clients")
+    for _ in range(2):
+        outcome = with_python(".venv/clients/.installed")
+        assert outcome.returncode == 0, outcome.stderr
+    (asked,) = (tmp_path / "asked").read_text().splitlines()
+    assert asked.startswith("ci --prefix .venv/clients --ignore-scripts ")
+    assert "npm" not in outcome.stdout, "the second time it is quiet"
 
 
 def test_the_gate_runs_the_tests_and_the_checks(tmp_path):

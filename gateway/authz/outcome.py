@@ -320,9 +320,13 @@ class Collect(Struct, frozen=True):
 
 
 class NeedBody(Struct, frozen=True):
-    """Read the body whole, up to `limit` bytes; a longer one is refused with 413."""
+    """Read the body whole, up to `limit` bytes; a longer one is refused with 413.
+
+    `gzip`: it may be compressed, and `limit` is about what it holds.
+    """
 
     limit: int
+    gzip: bool = False
 
 
 class NeedJob(Struct, frozen=True):

@@ -3,21 +3,21 @@
 Only the creation of a job names its instance; every later call carries the job's id alone, so the instance is a fact
 that the handler finds out (`NeedJob`). A key whose grant names an integration, rather than `*`, may reach nothing
 outside that integration's scope, so what reaches further is refused to it: jobs without an instance, foreign scopes,
-the modes that write by `_id` or across scopes, uploads that name objects by `_id`, and upload URLs that would carry
-data past the gateway.
+the modes that write by `_id` or across scopes, members and parameters that nobody knows, uploads that name objects
+outside (see `upload_body`), and upload URLs that would carry data past the gateway.
 
 Facts: JupiterOne's synchronization API documentation and its integration SDK.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from gateway.authz.outcome import Deny, Facts, Forward, Grounds, Learn, NeedBody, NeedJob, Pass, Plan, Upstream
 from gateway.authz.routes import Route
 from gateway.authz.rules import Rules
+from gateway.authz.upload_body import upload_refused
 from gateway.http1 import Call, Reason, Refusal
 from gateway.policy import ANY, Allowed, Effect, Policy, Verdict, decide
 from gateway.strict_json import StrictJSONError, loads
@@ -33,8 +33,10 @@ _INSPECTED = {
     "relationships": frozenset({"relationships"}),
 }
 """Uploads that are read before they pass, and what a scoped key may have in them."""
-_BY_ID = ("_id", "_fromEntityId", "_toEntityId", "_fromEntityScope", "_toEntityScope")
-"""Members of an uploaded object that name another one outside the integration's own keys."""
+_CREATION = frozenset({"source", "syncMode", "scope", "integrationInstanceId", "integrationJobId"})
+"""What a scoped key may say of a new job."""
+_UPLOAD_FLAGS = frozenset({"ignoreDuplicates", "ignoreIllegalProperties"})
+"""Parameters of an upload; no other call of a scoped key has any."""
 
 
 def plan_create(call: Call, policy: Policy, facts: Facts, rules: Rules) -> Plan:
@@ -54,8 +56,10 @@ def plan_create(call: Call, policy: Policy, facts: Facts, rules: Rules) -> Plan:
     if not isinstance(verdict, Allowed):
         return _deny(resource, verdict)
     grounds = Grounds(SYNCHRONIZE, resource, verdict.because)
-    if not _unscoped(policy) and (refusal := _outside_scope(body)):
-        return Deny(refusal, grounds)
+    if not _unscoped(policy):
+        refusal = _outside_scope(body) or _unknown_parameter(call.query, frozenset())
+        if refusal:
+            return Deny(refusal, grounds)
     if stop := _job_of_another(body.get("integrationJobId"), instance, facts, grounds):
         return stop
     return _forward(call, call.body, Learn(instance), grounds)
@@ -78,11 +82,24 @@ def plan_job(call: Call, route: Route, policy: Policy, facts: Facts, rules: Rule
         return Deny(_UNKNOWN_JOB, Grounds(SYNCHRONIZE, resource, verdict.because))
     grounds = Grounds(SYNCHRONIZE, resource, verdict.because)
     if not _unscoped(policy):
-        if route.part == "uploadUrl":
-            return Deny(_NO_UPLOAD_URL, grounds)
-        if route.part in _INSPECTED:
-            return _inspect_upload(call, _INSPECTED[route.part], rules, grounds)
+        return _plan_scoped(call, route, job.instance, rules, grounds)
     return _forward(call, None, Pass(), grounds)
+
+
+def _plan_scoped(call: Call, route: Route, instance: str | None, rules: Rules, grounds: Grounds) -> Plan:
+    """A call of a key that may synchronize this instance, and not all of them."""
+    if route.part == "uploadUrl":
+        return Deny(_NO_UPLOAD_URL, grounds)
+    members = _INSPECTED.get(route.part)
+    if refusal := _unknown_parameter(call.query, _UPLOAD_FLAGS if members else frozenset()):
+        return Deny(refusal, grounds)
+    if members is None:
+        return _forward(call, None, Pass(), grounds)
+    if call.body is None:
+        return NeedBody(rules.upload_body, gzip=True)
+    if refusal := upload_refused(call.body, members, instance):
+        return Deny(refusal, grounds)
+    return _forward(call, call.body, Pass(), grounds)
 
 
 _UNKNOWN_JOB = Refusal(
@@ -120,6 +137,8 @@ def _outside_scope(body: dict[str, Any]) -> Refusal | None:
         fault = "`syncMode` must be DIFF or absent, because the other modes write outside the integration"
     elif scope is not None:
         fault = "`scope` must be absent: the integration is the scope"
+    elif unknown := next((name for name in body if name not in _CREATION), None):
+        fault = f"it may not send `{unknown}`"
     else:
         return None
     return Refusal(Reason.NOT_ALLOWED, f"this key may synchronize one integration only: {fault}")
@@ -140,25 +159,13 @@ def _job_of_another(job: object, instance: str | None, facts: Facts, grounds: Gr
     return None
 
 
-def _inspect_upload(call: Call, members: frozenset[str], rules: Rules, grounds: Grounds) -> Plan:
-    """Uploads can speak of any object by `_id`: delete it, or draw a relationship to it and learn that it exists."""
-    if call.body is None:
-        return NeedBody(rules.upload_body)
-    body = _json_object(call.body)
-    if isinstance(body, Refusal):
-        return Deny(body, grounds)
-    surplus = [*(name for name in body if name not in members), *_foreign_names(body)]
-    if surplus:
-        fault = f"this key may upload objects of its own integration only; it may not send `{surplus[0]}`"
-        return Deny(Refusal(Reason.NOT_ALLOWED, fault), grounds)
-    return _forward(call, call.body, Pass(), grounds)
-
-
-def _foreign_names(body: dict[str, Any]) -> Iterator[str]:
-    for things in body.values():
-        for thing in things if isinstance(things, list) else ():
-            if isinstance(thing, dict):
-                yield from (name for name in _BY_ID if name in thing)
+def _unknown_parameter(query: str, known: frozenset[str]) -> Refusal | None:
+    """Names are compared as they stand on the wire: no client writes these in another way."""
+    names = [pair.partition("=")[0] for pair in query.split("&")] if query else []
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is None:
+        return None
+    return Refusal(Reason.NOT_ALLOWED, f"this key may synchronize one integration only, without `?{unknown}`")
 
 
 def _json_object(body: bytes) -> dict[str, Any] | Refusal:

@@ -10,9 +10,12 @@ import re
 from functools import lru_cache
 
 from gateway.http1 import Call, Reason, Refusal, body_length, has_body
+from gateway.proxy.codings import INFLATED, Inflating, coding_of
 from gateway.proxy.wire import Incoming, Source, Stop
 
 _OVERLOADED = Refusal(Reason.OVERLOADED, "the gateway holds as many bodies as it has room for; try again in a moment")
+
+_BROKEN = Refusal(Reason.MALFORMED_BODY, "the body must be one whole member of gzip, with nothing after it")
 
 # What a body says it is decides how an upstream reads it; anything but plain JSON in UTF-8 could mean something else
 # there than here. RFC 8259 knows no charset parameter, but half of the clients send one.
@@ -72,14 +75,21 @@ async def whole(source: Source, limit: int, hold: Hold, *, over: Refusal) -> byt
     return b"".join(pieces)
 
 
-async def read_body(incoming: Incoming, call: Call, limit: int, hold: Hold) -> bytes:
-    """The body of a call that must be looked into. Raises Stop: not plain JSON, or longer than `limit` bytes."""
+async def read_body(incoming: Incoming, call: Call, limit: int, hold: Hold, *, gzip: bool = False) -> bytes:
+    """The body of a call that must be looked into. Raises Stop: not plain JSON, or longer than `limit` bytes.
+
+    With `gzip` it may also be compressed; `limit` is about what it holds, and one that inflates without end is let go
+    there. What comes out is what goes on upstream (see `line.Line.open`): two programs need not inflate the same stream
+    to the same text, and what was decided is about this text.
+    """
     if not has_body(call.headers):
         return b""
-    if refusal := _not_plain_json(call):
+    coding = coding_of(call.headers)
+    if refusal := _not_json(call, coding, gzip=gzip):
         raise Stop(refusal)
     _refuse_long(call, limit)
-    return await whole(incoming, limit, hold, over=_too_large(limit))
+    source = Inflating(incoming, _BROKEN) if coding else incoming
+    return await whole(source, limit, hold, over=_too_large(limit))
 
 
 class Counted:
@@ -99,10 +109,10 @@ class Counted:
         return piece
 
 
-def _not_plain_json(call: Call) -> Refusal | None:
-    coding = call.header(b"content-encoding")
-    if coding is not None and coding.lower() != b"identity":
-        message = "this body must be looked into, so it cannot be compressed: send it without Content-Encoding"
+def _not_json(call: Call, coding: bytes, *, gzip: bool) -> Refusal | None:
+    if coding and not (gzip and coding in INFLATED):
+        others = "with gzip or " if gzip else ""
+        message = f"this body must be looked into: send it {others}without Content-Encoding"
         return Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, message)
     kind = call.header(b"content-type")
     if kind is None or not (kind == b"application/json" or _JSON.fullmatch(kind)):

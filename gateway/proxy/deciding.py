@@ -101,8 +101,8 @@ async def _planned(context: Context, call: Call, key: Digest, principal: Princip
     deps = context.deps
     for _ in range(_ROUNDS):
         match deps.plan(call, principal, facts, deps.rules, deps.now()):
-            case NeedBody(limit):
-                body = await read_body(context.incoming, call, limit, context.hold)
+            case NeedBody(limit, gzip):
+                body = await read_body(context.incoming, call, limit, context.hold, gzip=gzip)
                 context.trace.body = body
                 call = Call(call.id, call.method, call.path, call.query, call.headers, body)
             case NeedJob(name):

@@ -103,6 +103,7 @@ class Jobs:
     def create(self, body: Any, now: int) -> Job:
         """A new job, or the one whose id the `integrationJobId` is. Raises SynchronizationError.
 
+        A job of an integration has an integration job of the same id, without which the SDK publishes no events.
         The platform documents that an `integrationJobId` is used as the id of the job, not what happens when there is
         one: here that one is answered, whatever integration it belongs to, the worst that a gateway has to expect.
         """
@@ -114,7 +115,8 @@ class Jobs:
         integration_job = _optional_text(body, "integrationJobId")
         if integration_job is not None and integration_job in self._jobs:
             return self._jobs[integration_job]
-        job = Job(integration_job or str(uuid4()), origin, mode, now, integration_job)
+        name = integration_job or str(uuid4())
+        job = Job(name, origin, mode, now, name if origin.integration else integration_job)
         self._jobs[job.id] = job
         while len(self._jobs) > self._keep:
             del self._jobs[next(iter(self._jobs))]

@@ -44,10 +44,10 @@ def principal():
 
 @pytest.fixture
 def call():
-    def make(path, body=None, *, method="POST", headers=()):
+    def make(path, body=None, *, method="POST", headers=(), query=""):
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         given = ((b"content-type", b"application/json"), *headers)
-        return Call("request-1", method, path, "", given, body)
+        return Call("request-1", method, path, query, given, body)
 
     return make
