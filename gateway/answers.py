@@ -1,11 +1,11 @@
 """The one place where a refusal becomes an answer, in the shape of its face.
 
     REST      status of the reason    {"error": {"code", "reason", "message", "requestId"}}
-    GraphQL   200 for what a key may not do, else the status of the reason
+    GraphQL   200 for what a key may not do and for a wrong query in a field, else the status of the reason
               {"data": null, "errors": [{"message", "extensions": {"code", "reason", "requestId"}}]}
 
 `code` is coarse, one for each status, in the words that clients of the platform know; `reason` is ours and stable.
-Why 200: the official clients repeat a 403 for nine seconds or for ever, and show an `errors` member at once.
+Why 200: the official clients repeat other answers for nine seconds or for ever, and show an `errors` member at once.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def refused(refusal: Refusal, call_id: str, path: str) -> Reply:
             pass
     if route is None or route.face is Face.REST:
         return _reply(refusal.status, _rest_error(refusal, call_id), call_id, (*hints, *_why(refusal)))
-    status = 200 if refusal.status == HTTPStatus.FORBIDDEN else refusal.status
+    told = refusal.status == HTTPStatus.FORBIDDEN or refusal.reason is Reason.INVALID_QUERY
+    status = 200 if told else refusal.status
     return _reply(status, graphql_error(refusal, call_id), call_id, hints)
 
 

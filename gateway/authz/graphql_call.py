@@ -32,7 +32,7 @@ from gateway.authz.outcome import (
     together,
 )
 from gateway.authz.query_call import may_hold_parameters, parameters_granted
-from gateway.authz.query_fields import FIELDS, Room, is_enforced, plan_queries
+from gateway.authz.query_fields import FIELDS, Room, plan_queries
 from gateway.authz.roots import (
     ADDRESSES,
     COMPLIANCE,
@@ -99,8 +99,8 @@ def _operation(  # noqa: PLR0913, PLR0917 - each one is part of what is decided
         return _malformed("an operation's fields must all be the gateway's own, or none of them")
     if any(field.name in MADE_HERE for field in roots) and (made := plan_list(request, roots, principal.policy, rules)):
         return made
-    if is_enforced(roots, principal, rules):
-        return plan_queries(request, roots, principal, rules, room)
+    if planned := plan_queries(request, roots, principal, rules, room):
+        return planned
     decided = [decide_field(field, principal, rules) for field in roots]
     for decision in decided:
         if isinstance(decision, Deny):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -83,15 +83,6 @@ _SCHEMA = GraphQLSchema(_PLATFORM.query_type, types=[*_PLATFORM.type_map.values(
 # --- on the way up ------------------------------------------------------------------------------------------------
 
 
-def is_enforced(roots: Sequence[Field], principal: Principal, rules: Rules) -> bool:
-    """Whether an operation with these root fields is one for `plan_queries`."""
-    return (
-        rules.query_fields == ENFORCE
-        and any(root.name in FIELDS for root in roots)
-        and isinstance(decide(principal.policy, READ_GRAPH, ANY), Narrowed)
-    )
-
-
 class Room:
     """What query fields one call may still have narrowed, an array in all of its elements: nobody else is served then.
 
@@ -117,12 +108,17 @@ class Room:
 
 def plan_queries(
     request: GraphQLRequest, roots: Sequence[Field], principal: Principal, rules: Rules, room: Room
-) -> Queried | Deny:
-    """An operation that `is_enforced`. One query that is refused refuses all of it, before anything is sent."""
+) -> Queried | Deny | None:
+    """An operation that asks queries; one that is refused refuses all of it, before anything is sent.
+
+    None where that is none of ours: for fields without a query, for a key without a condition, and without the setting.
+    """
     verdict = decide(principal.policy, READ_GRAPH, ANY)
-    assert isinstance(verdict, Narrowed)  # noqa: S101 - see `is_enforced`
+    is_query = [root.name in FIELDS for root in roots]
+    if rules.query_fields != ENFORCE or not any(is_query) or not isinstance(verdict, Narrowed):
+        return None
     grounds = Grounds(READ_GRAPH, ANY, verdict.because)
-    if refusal := _roots_refused(roots) or room.refused(sum(root.name in FIELDS for root in roots)):
+    if refusal := _roots_refused(roots) or room.refused(sum(is_query)):
         return Deny(refusal, grounds)
     asked = _asked(request)
     if isinstance(asked, Refusal):
@@ -161,24 +157,15 @@ class _Root:
     data: int = 0
     """Under how many names its rows are asked for."""
 
+    def count_data(self, _: _Info) -> None:
+        self.data += 1
+
 
 def _asked(request: GraphQLRequest) -> dict[str, _Root] | Refusal:
     """The query fields that are executed, by response key."""
     asked: dict[str, _Root] = {}
-
-    def resolver(name: str) -> Callable[..., dict[str, Any]]:
-        def resolve(info: _Info, **arguments: Any) -> dict[str, Any]:
-            root = asked[str(info.path.key)] = _Root(name, _plain(arguments))
-
-            def data(_: _Info) -> None:
-                root.data += 1
-
-            return {"type": "", "data": data}
-
-        return resolve
-
     try:
-        faults = _executed(request, {name: resolver(name) for name in FIELDS}).errors
+        faults = _executed(request, {name: partial(_noted, asked, name) for name in FIELDS}).errors
     except GraphQLError as fault:
         faults = [fault]
     except (RecursionError, ValueError) as fault:  # the latter: a number of more digits than the interpreter converts
@@ -188,6 +175,12 @@ def _asked(request: GraphQLRequest) -> dict[str, _Root] | Refusal:
     if any(root.data > 1 for root in asked.values()):
         return Refusal(Reason.MALFORMED_BODY, "ask for `data` once in each query: its rows would be sent several times")
     return asked
+
+
+def _noted(asked: dict[str, _Root], name: str, info: _Info, **arguments: Any) -> dict[str, Any]:
+    """Answers a query field with nothing, and notes what it asks."""
+    root = asked[str(info.path.key)] = _Root(name, _plain(arguments))
+    return {"type": "", "data": root.count_data}
 
 
 def _plain(value: Any) -> Any:

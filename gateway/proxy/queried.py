@@ -6,10 +6,12 @@ one page: what is late is shorter and has a cursor.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway import answers
 from gateway.authz.outcome import Check, Queried, Upstream
 from gateway.authz.query_fields import Shown, of_query, shown
-from gateway.http1 import Reply
+from gateway.http1 import Reason, Refusal, Reply
 from gateway.metrics import Outcome
 from gateway.proxy.context import Context
 from gateway.proxy.deciding import Decided
@@ -50,7 +52,7 @@ async def answered_queries(context: Context, decided: Decided, queried: Queried,
         try:
             parts[key] = await _answered(context, decided, line, check, deadline)
         except Stop as stop:
-            raise Stop(of_query(stop.refusal, key, len(queried.checks)), stop.detail) from stop
+            raise Stop(of_query(_of_field(stop.refusal), key, len(queried.checks)), stop.detail) from stop
     return shown(queried, parts, context.trace.call_id)
 
 
@@ -62,3 +64,11 @@ async def _answered(context: Context, decided: Decided, line: Line, check: Check
     data = page.data()
     context.hold.grow(2 * sum(map(len, data)))  # here in one piece, and in the answer
     return Shown(page.shape, b"".join(data), page.cursor)
+
+
+def _of_field(refusal: Refusal) -> Refusal:
+    """A cursor of another query is a fault of a field here, not of the body: the vendor's Python client, which asks
+    again for ever after a 400, shall hear of it."""
+    if refusal.reason is not Reason.MALFORMED_BODY:
+        return refusal
+    return replace(refusal, reason=Reason.UNSUPPORTED_ARGUMENT)

@@ -142,6 +142,15 @@ def test_the_python_client_reads_deferred_answers_with_a_restricted_key(both, re
     assert len(rows) == 5
 
 
+@pytest.mark.parametrize(
+    ("query", "cursor"), [("FIND", None), ("FIND * THAT RELATES TO SOMEHOW *", None), ("FIND *", "a cursor of another")]
+)
+def test_a_refused_deferred_call_ends_at_once(both, repos, client, query, cursor):
+    """After any other status than 200, this client would ask again for ever."""
+    with pytest.raises(TypeError, match="NoneType"):
+        client(repos).query_with_deferred_response(query, cursor)
+
+
 def test_the_node_client_fetches_results_in_two_hops(both, repos):
     asked = [node("FIND *", deferredResponse="FORCE"), node("FIND github_user", deferredResponse="FORCE")]
     answers = [each["data"]["queryV1"] for each in both.client.post("/graphql", asked, repos).json]

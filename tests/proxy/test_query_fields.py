@@ -91,8 +91,8 @@ async def test_pages_are_cut_and_their_cursors_sealed_as_on_j1ql(gateway, upstre
     body = json.dumps({"query": "FIND *", "cursor": first["cursor"]}).encode()
     assert ids((await gateway.ask("POST", "/j1ql", body, KEY)).json) == ["3"]  # one seal for both doors
     foreign = await ask({"query": document.replace("FIND *", "FIND a"), "variables": {"c": first["cursor"]}})
-    assert foreign.status == 400
-    assert foreign.json["errors"][0]["extensions"]["reason"] == "malformed_body"
+    assert foreign.status == 200  # the Python client's deferred calls are repeated for ever after a 400
+    assert foreign.json["errors"][0]["extensions"]["reason"] == "unsupported_argument"
 
 
 async def test_several_queries_are_asked_one_after_the_other(upstream, says, ask):
