@@ -13,7 +13,7 @@ import os
 import platform
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Literal, NamedTuple
@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway import __version__
+from gateway.authz import State
 from gateway.http1 import Reason
 from gateway.http1.front import METHODS
 
@@ -146,6 +147,17 @@ class Metrics:
             "gateway_answers_withheld",
             "Answers that held an object outside the predicate; `twice` in a row is an incident.",
             ("seen",),
+        )
+        self._capability = gauge(
+            "gateway_upstream_capability",
+            "Whether what is assumed of an organization's upstream was last found in this state.",
+            ("organization", "capability", "state"),
+            multiprocess_mode="livemax",
+        )
+        self._conditions = counter(
+            "gateway_policy_conditions_probed",
+            "Conditions of policies that an upstream was asked about; a `failed` one is an incident.",
+            ("organization", "state"),
         )
         self._alarms = gauge(
             "gateway_alarms",
@@ -278,6 +290,16 @@ class Metrics:
     def answer_withheld(self, *, again: bool) -> None:
         """An answer held an object outside the predicate; `again` when it did so twice in a row."""
         self._withheld.labels("twice" if again else "once").inc()
+
+    def calibrated(self, organization: str, states: Mapping[str, State]) -> None:
+        """The upstream of an organization was probed; by name of the capability or assumption."""
+        for name, found in states.items():
+            for state in State:
+                self._capability.labels(organization, name, state.value).set(state is found)
+
+    def condition_probed(self, organization: str, state: State) -> None:
+        """An upstream was asked about the condition of a policy."""
+        self._conditions.labels(organization, state.value).inc()
 
     def alarms(self, count: int, *, unwritten: int) -> None:
         """So many alarms are open; those that are `unwritten` no other worker can know."""

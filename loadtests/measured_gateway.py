@@ -46,6 +46,8 @@ memory_keys = 50_000
 kept = 50_000
 [decision_log]
 file = "{folder}/decisions.jsonl"
+[calibration]
+on = false
 [secrets]
 identity = "{secret}"
 seal = "{secret}"

@@ -166,6 +166,7 @@ def _settings(folder: Path, upstream: sandbox.Running, slow: str) -> Settings:
     return validated(
         {
             **{listener: {"port": 0} for listener in ("data", "admin", "ops")},
+            "calibration": {"on": False},
             "secrets": {"identity": "i" * 32, "seal": "s" * 32},
             "store": {"sqlite": folder / "gateway.db"},
             "decision_log": {"file": folder / "decisions.jsonl"},

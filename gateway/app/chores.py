@@ -1,6 +1,6 @@
 """What a gateway does beside its calls, now and then: writing last uses of keys down, counting keys that end soon,
 measuring how long a revocation takes, bringing the metrics up to date, connecting to addresses of upstreams that fail,
-hearing of alarms that other gateways met.
+hearing of alarms that other gateways met, probing upstreams for what is assumed of their query language.
 
 No call waits for any of it, and none fails because of it: what fails is told in the log and tried again.
 """
@@ -19,7 +19,7 @@ from gateway.app.canary import Canary
 from gateway.app.control import World
 from gateway.keys import DAY
 from gateway.metrics import Metrics
-from gateway.proxy import AddressChecks, Deps, UseWriter
+from gateway.proxy import AddressChecks, Calibrations, ConditionProbes, Deps, UseWriter
 from gateway.proxy.alarms import SECONDS as ALARM_SECONDS
 from gateway.proxy.shares import IDLE
 from gateway.settings import Settings
@@ -39,6 +39,13 @@ FOLDING_SECONDS = 1.0
 """Between two times at which the metrics of this worker are brought up to date for those who read another's."""
 
 
+STARTING_SECONDS = 2.0
+"""Within which the first round of probes begins: the workers of one machine start theirs at different times."""
+
+CONDITION_SECONDS = 1.0
+"""Between two looks for conditions of policies that were used for the first time."""
+
+
 class Every(Protocol):
     """Begins to do something every so many seconds, the first time after as many, or after `first`."""
 
@@ -46,7 +53,9 @@ class Every(Protocol):
 
 
 @asynccontextmanager
-async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> AsyncIterator[None]:
+async def chores(
+    settings: Settings, store: Store, deps: Deps, world: World, calibrations: Calibrations
+) -> AsyncIterator[None]:
     """Done while the block runs; what was noted until its end is written down then."""
     write = partial(store.registry.note_uses, step=deps.uses.step)
     writer = UseWriter(deps.uses, write, deps.metrics, world.now)
@@ -64,6 +73,10 @@ async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> 
             every(each, canary.round, first=canary.phase(each))
             every(IDLE, deps.limiter.tidy)
             every(FOLDING_SECONDS, partial(_fold, deps.metrics))
+            if settings.calibration.on:
+                every(settings.calibration.every, calibrations.round, first=_phase(STARTING_SECONDS, world))
+                probes = ConditionProbes(deps, options.calibration(settings))
+                every(CONDITION_SECONDS, probes.round)
             yield
     finally:
         await deps.limiter.close()
@@ -73,6 +86,11 @@ async def chores(settings: Settings, store: Store, deps: Deps, world: World) -> 
 async def _count_expiring(registry: Registry, days: int, metrics: Metrics, world: World) -> None:
     now = world.now()
     metrics.keys_expiring(days, await registry.count_expiring(now, now + days * DAY))
+
+
+def _phase(seconds: float, world: World) -> float:
+    """Seconds between 0 and so many, another number in each process."""
+    return seconds * int.from_bytes(world.randomness(4)) / 2**32
 
 
 async def _fold(metrics: Metrics) -> None:

@@ -14,10 +14,13 @@ from gateway.policy import PolicyOptions
 from gateway.proxy import (
     Addresses,
     AddressOptions,
+    AskingOptions,
     BadKeyOptions,
     Binding,
+    CalibrationOptions,
     CheckOptions,
     Circuit,
+    ConditionOptions,
     DecisionOptions,
     IdentityOptions,
     LimitOptions,
@@ -139,6 +142,19 @@ def graphql_limits(settings: Settings) -> GraphQLLimits:
         roots=limits.graphql_roots,
         batch=limits.graphql_batch,
         queries=limits.graphql_queries,
+    )
+
+
+def calibration(settings: Settings) -> CalibrationOptions:
+    chosen = settings.calibration
+    asking = AskingOptions(pause=chosen.pause, question_seconds=chosen.question)
+    return CalibrationOptions(asking=asking, round_seconds=chosen.round, write=chosen.write)
+
+
+def conditions(settings: Settings) -> ConditionOptions:
+    chosen = settings.calibration
+    return ConditionOptions(
+        room=chosen.policies_waiting, again_seconds=chosen.policies_again, on=chosen.on and chosen.policies
     )
 
 

@@ -28,6 +28,8 @@ from gateway.metrics import Metrics
 from gateway.proxy import (
     Alarms,
     BadKeys,
+    Calibrations,
+    Conditions,
     DecisionLog,
     Deps,
     Handler,
@@ -40,6 +42,7 @@ from gateway.proxy import (
     Pages,
     Results,
     ResultSeals,
+    Rulebook,
     Seals,
     Spool,
     Unlimited,
@@ -85,7 +88,7 @@ async def serving(
         sender = await opened.enter_async_context(Upstreams(options.upstreams(settings)))
         deps = Deps(
             plan=plan,
-            rules=options.rules(settings),
+            rules=Rulebook(options.rules(settings)),
             resolver=control.store.resolver,
             execute=JupiterOne(control.desk, max_tokens=settings.limits.control_tokens).execute,
             faces={
@@ -106,11 +109,16 @@ async def serving(
             limiter=Limiter(options.limiter(settings), control.store.counters, now=world.now),
             bad_keys=_bad_keys(settings, metrics),
             uses=Uses(precision=settings.keys.last_used_precision),
+            conditions=Conditions(options.conditions(settings)),
         )
-        await opened.enter_async_context(chores(settings, control.store, deps, world))
+        calibrations = Calibrations(deps, options.calibration(settings), world.randomness)
+        await opened.enter_async_context(chores(settings, control.store, deps, world, calibrations))
         for stale in stale_certificates(settings, world.now()):
             _log.warning("%s", stale)
         health = _health(settings, control.store, metrics, deps.pages.alarms)
+        if settings.calibration.on:
+            notes = health.notes
+            health.notes = lambda: (*notes(), *calibrations.report())
         listeners = _Listeners(replace(options.listener(settings), shared=shared), metrics, opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))
         admin = await listeners.open("admin", settings.admin, _admin(settings, deps, control))

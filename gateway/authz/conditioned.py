@@ -81,6 +81,8 @@ def conditioned(
     if isinstance(narrowing, Unproven):
         because = (*grounds.because, f"not proven: {narrowing.gap}")
         return Deny(_NOT_PROVEN, Grounds(grounds.action, grounds.resource, because, grounds.also))
+    if predicate in rules.doubted and narrowing.shape == "table" and not narrowing.hidden:
+        return Deny(_DOUBTED, grounds)
     return Check(
         predicate=predicate,
         shape=narrowing.shape,
@@ -98,6 +100,13 @@ def conditioned(
         organization=principal.organization,
     )
 
+
+_DOUBTED = Refusal(
+    Reason.UNSUPPORTED_QUERY,
+    "aggregates and UNIQUE cannot be used by this key now: the service behind the gateway reads the condition of its "
+    "policy in another way than the gateway does, and what they show cannot be checked; ask for the rows themselves, "
+    "and tell your operator",
+)
 
 _DENIED_RELATIONSHIPS = Refusal(
     Reason.UNSUPPORTED_QUERY,

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from gateway.authz.capabilities import Capabilities, Mode
 from gateway.authz.roots import ROOTS, Needs
 from gateway.j1ql import Limits
+from gateway.policy import Predicate
 
 ENFORCE: Final = "enforce"
 QueryFields = bool | Literal["enforce"]
@@ -81,4 +82,7 @@ class Rules:
     supports the query:ReadGraphData permission. The GraphQL API (queryV1) does not."; without it they are to nobody.
     With ENFORCE `queryV1` and `queryV2` are open to whom `/j1ql` is, on the same conditions."""
     introspection: Introspection = Introspection.UNRESTRICTED
+    doubted: frozenset[Predicate] = frozenset()
+    """Conditions that the upstream was seen to read otherwise than the row check does, see `calibration.policies`: what
+    cannot be checked is refused for them."""
     roots: Mapping[str, tuple[Needs, ...]] = field(default_factory=lambda: ROOTS)

@@ -15,6 +15,7 @@ _COMMANDS = {
         "Queries that are refused because an upstream answered with objects outside the key's policy.",
     ),
     "audit": ("gateway.cli.keeping:audit", "The audit trail."),
+    "calibrate": ("gateway.cli.calibrating:calibrate", "Ask the upstreams whether what is assumed of them holds."),
     "check": ("gateway.cli.checking:check", "Validate the settings, and print them as they take effect."),
     "demo": ("gateway.cli.demo:demo", "Start a gateway in front of a small sandbox platform, with keys to try."),
     "explain": ("gateway.cli.explaining:explain_command", "The decision on POST /j1ql."),

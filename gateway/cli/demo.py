@@ -153,6 +153,7 @@ def _settings(ports: Ports, folder: Path, redis: str | None, upstream: sandbox.R
         "store": {"sqlite": folder / DATABASE, "redis": redis},
         "decision_log": {"file": folder / DECISIONS},
         "projects": {PROJECT: _PROJECT},
+        "calibration": {"on": False},  # what it answers in its first second it answers later, too
         "organizations": {
             ACCOUNT: {
                 "upstream": {

@@ -8,13 +8,18 @@ who may call    bad_keys; how often: limiting, charging, alone (no Redis), share
 which upstream  service: addresses, retrying; checking, total_time
 answers         pages, seals, alarms (to keys with a condition); codings
 deferred ones   deferred, results, result_seals, spool
+what is known   rulebook: calibrations (calibrating, canaries, asking_upstream), conditions
 what is told    trace, decisions, uses, identity (to upstreams), ops
 """
 
 from gateway.proxy.addresses import Addresses, AddressOptions, Circuit
 from gateway.proxy.alarms import Alarms
+from gateway.proxy.asking_upstream import Asker, AskingOptions, own_lines
 from gateway.proxy.bad_keys import BadKeyOptions, BadKeys
+from gateway.proxy.calibrating import CalibrationOptions, calibrated
+from gateway.proxy.calibrations import Calibrations, ConditionProbes
 from gateway.proxy.checking import AddressChecks, CheckOptions, any_reachable
+from gateway.proxy.conditions import ConditionOptions, Conditions
 from gateway.proxy.context import Deps, Executed, ProxyOptions
 from gateway.proxy.decisions import DecisionLog, DecisionOptions
 from gateway.proxy.handler import Handler
@@ -28,6 +33,7 @@ from gateway.proxy.pages import PageOptions, Pages
 from gateway.proxy.result_seals import ResultSeals
 from gateway.proxy.results import ResultOptions, Results
 from gateway.proxy.retrying import RetryBudget, RetryOptions
+from gateway.proxy.rulebook import Rulebook
 from gateway.proxy.seals import Seals
 from gateway.proxy.server import Listener, listening
 from gateway.proxy.service import Service
@@ -41,11 +47,18 @@ __all__ = [
     "AddressOptions",
     "Addresses",
     "Alarms",
+    "Asker",
+    "AskingOptions",
     "BadKeyOptions",
     "BadKeys",
     "Binding",
+    "CalibrationOptions",
+    "Calibrations",
     "CheckOptions",
     "Circuit",
+    "ConditionOptions",
+    "ConditionProbes",
+    "Conditions",
     "DecisionLog",
     "DecisionOptions",
     "Deps",
@@ -69,6 +82,7 @@ __all__ = [
     "Results",
     "RetryBudget",
     "RetryOptions",
+    "Rulebook",
     "Seals",
     "Service",
     "Spool",
@@ -79,6 +93,8 @@ __all__ = [
     "UseWriter",
     "Uses",
     "any_reachable",
+    "calibrated",
     "listening",
+    "own_lines",
     "reachable",
 ]

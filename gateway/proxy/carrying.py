@@ -91,7 +91,9 @@ async def _answer_locally(context: Context, decided: Decided, local: Local) -> N
             reply = answers.answered(value, trace.call_id)
         case WhoAmI():
             limits = context.deps.limiter.limits(decided.principal)
-            reply = answers.answered(whoami(decided.principal, context.deps.rules, limits), trace.call_id)
+            reply = answers.answered(
+                whoami(decided.principal, context.deps.rules.of(decided.principal.organization), limits), trace.call_id
+            )
         case GraphQLRequest() as request:
             executed = await context.deps.execute(request, decided.principal, trace.call_id)
             trace.outcome, trace.reason = _ending(executed.body)

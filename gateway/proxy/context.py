@@ -14,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.proxy.bad_keys import BadKeys
 from gateway.proxy.body import Hold
 from gateway.proxy.charging import UNCHARGED, Charges
+from gateway.proxy.conditions import Conditions
 from gateway.proxy.decisions import DecisionLog
 from gateway.proxy.identity import Identities
 from gateway.proxy.jobs import Jobs
@@ -21,6 +22,7 @@ from gateway.proxy.limiting import Limiter
 from gateway.proxy.line import Binding, Line
 from gateway.proxy.pages import Pages
 from gateway.proxy.results import Results
+from gateway.proxy.rulebook import Rulebook
 from gateway.proxy.service import Service
 from gateway.proxy.trace import Trace
 from gateway.proxy.uses import Uses
@@ -83,7 +85,7 @@ class Deps:
     """`now` is milliseconds since the epoch; `new_id` makes request ids, all of one length, of visible ASCII."""
 
     plan: Plans
-    rules: Rules
+    rules: Rulebook
     resolver: Resolver
     execute: Execute
     faces: Mapping[str, Face]
@@ -104,6 +106,7 @@ class Deps:
     uses: Uses = field(default_factory=Uses)
     limiter: Limiter = field(default_factory=Limiter)
     bad_keys: BadKeys = field(default_factory=BadKeys)
+    conditions: Conditions = field(default_factory=Conditions)
 
     def services(self) -> tuple[Service, ...]:
         """Every upstream once, however many organizations are bound to it."""

@@ -100,7 +100,7 @@ async def _found(context: Context, key: Digest, secret: str | None) -> Principal
 async def _planned(context: Context, call: Call, key: Digest, principal: Principal, facts: Facts) -> Decided:
     deps = context.deps
     for _ in range(_ROUNDS):
-        match deps.plan(call, principal, facts, deps.rules, deps.now()):
+        match deps.plan(call, principal, facts, deps.rules.of(principal.organization), deps.now()):
             case NeedBody(limit, gzip):
                 body = await read_body(context.incoming, call, limit, context.hold, gzip=gzip)
                 context.trace.body = body
@@ -110,5 +110,6 @@ async def _planned(context: Context, call: Call, key: Digest, principal: Princip
                 job = await deps.jobs.find(principal.organization, name, context.line(principal))
                 facts = Facts((*facts.jobs, (name, job)))
             case plan:
+                deps.conditions.note(principal.organization, plan)
                 return Decided(call, key, principal, plan)
     raise RuntimeError("a plan asked for more than a body and a job")

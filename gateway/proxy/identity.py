@@ -65,16 +65,21 @@ class Identities:
             self._made.popitem(last=False)
         return token
 
+    def own(self, organization: str, now: int) -> bytes:
+        """A token for what the gateway asks on its own behalf: of no key, and of a kind that no identity has."""
+        return self._signed_claims({"sub": "gateway", "key": "", "org": organization, "kind": "gateway"}, now // 1000)
+
     def _signed(self, principal: Principal, now: int) -> bytes:
-        claims = {
-            "iss": self._options.issuer,
+        whose = {
             "sub": principal.identity.id,
             "key": principal.key_id,
             "org": principal.organization,
             "kind": principal.identity.kind,
-            "iat": now,
-            "exp": now + self._options.lifetime,
         }
+        return self._signed_claims(whose, now)
+
+    def _signed_claims(self, whose: dict[str, str], now: int) -> bytes:
+        claims = {"iss": self._options.issuer, **whose, "iat": now, "exp": now + self._options.lifetime}
         text = b"%b.%b" % (_HEAD, _base64url(_encode(claims)))
         mac = self._mac.copy()  # the secret is hashed already
         mac.update(text)

@@ -7,13 +7,13 @@ and for undefined, as the two tables of the J1QL specification show ("AND/OR", "
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 from gateway.j1ql import tree
 from gateway.sandbox.context import Context, EvaluationError, Run
-from gateway.sandbox.dialect import NegatedList
+from gateway.sandbox.dialect import Dialect, Equality, Membership, NegatedList
 from gateway.sandbox.expressions import Row, Scope, compile_expression
 from gateway.sandbox.patterns import Pattern
 from gateway.sandbox.values import Value, alike, contains, elements, ends_with, identity, is_number, same, starts_with
@@ -81,6 +81,12 @@ def _holds(right: _Right, operator: str, scope: Scope[Row]) -> _Against[Row]:
         combined = _combined(right)
         return lambda left, row: combined(test(left, row) for test in tests)
     against = _against(right, positive, scope)
+    dialect = scope.context.dialect
+    if isinstance(right, tree.Subquery) and dialect.membership is Membership.SOME_DIFFERS:
+        values = _subquery_values(right.query, scope.context)
+        return lambda left, _: any(values() - {identity(item)} for item in elements(left))
+    if positive == "=" and dialect.equality is Equality.SOME_DIFFERS:
+        return lambda left, row: any(not against(item, row) for item in elements(left) or (None,))
     return lambda left, row: not against(left, row)
 
 
@@ -102,8 +108,22 @@ def _against(right: _Right, symbol: str, scope: Scope[Row]) -> _Against[Row]:
             return _against_subquery(query, symbol, scope.context)
         case _:
             value = compile_expression(right, scope)
-            relation = alike if symbol == "=" and scope.context.dialect.coercion else _RELATIONS[symbol]
+            relation = _equality(scope.context.dialect) if symbol == "=" else _RELATIONS[symbol]
+            if symbol == "=" and scope.context.dialect.equality is Equality.FIRST:
+                return lambda left, row: _any_pair(relation, next(iter(elements(left)), None), value(row))
             return lambda left, row: _any_pair(relation, left, value(row))
+
+
+def _equality(dialect: Dialect) -> _Relation:
+    """OPEN (assumptions A3, A8)."""
+    equal = alike if dialect.coercion else same
+    if dialect.equality is Equality.ANY_CASE:
+        return lambda left, right: equal(_lower(left), _lower(right))
+    return equal
+
+
+def _lower(value: Value) -> Value:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _any_pair(relation: _Relation, left: Value, right: Value) -> bool:
@@ -128,21 +148,25 @@ def _against_subquery(query: tree.Query, symbol: str, context: Context) -> _Agai
     """OPEN (assumption A9): equal to any of the subquery's values; no value and undefined ones equal nothing."""
     if symbol != "=":
         raise EvaluationError("Subqueries are only supported with = and !=")
-    found = context.subquery(query, context)
-    values = _OncePerRun(context, lambda: {identity(item) for value in found() for item in elements(value)})
+    values = _subquery_values(query, context)
     return lambda left, _: any(identity(item) in values() for item in elements(left))
+
+
+def _subquery_values(query: tree.Query, context: Context) -> _OncePerRun:
+    found = context.subquery(query, context)
+    return _OncePerRun(context, lambda: frozenset(identity(item) for value in found() for item in elements(value)))
 
 
 class _OncePerRun:
     """A value that is computed when it is first asked for in a run."""
 
-    def __init__(self, context: Context, compute: Callable[[], Collection[Hashable]]) -> None:
+    def __init__(self, context: Context, compute: Callable[[], frozenset[Hashable]]) -> None:
         self._context = context
         self._compute = compute
         self._run: Run | None = None
-        self._value: Collection[Hashable] = ()
+        self._value: frozenset[Hashable] = frozenset()
 
-    def __call__(self) -> Collection[Hashable]:
+    def __call__(self) -> frozenset[Hashable]:
         if self._run is not self._context.run:
             self._value = self._compute()
             self._run = self._context.run

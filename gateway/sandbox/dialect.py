@@ -84,6 +84,42 @@ class SearchOrder(StrEnum):
     SCORE = "score"
 
 
+class Parallel(StrEnum):
+    """Matches of several relationships from one entity to another: one for each, for each verb, or one in all."""
+
+    EACH = "each"
+    VERB = "verb"
+    ONE = "one"
+
+
+class WhereUnasked(StrEnum):
+    """What is made of all matches, those too that WHERE drops."""
+
+    NOTHING = "nothing"
+    AGGREGATES = "aggregates"
+    UNIQUE = "unique"
+    TREE = "tree"
+
+
+class Membership(StrEnum):
+    """What `= (FIND …)` and `!= (FIND …)` say: in, and not in; in what its first few candidates give, whether they
+    satisfy WITH or not; in, and other than some."""
+
+    EXACT = "exact"
+    CAPPED = "capped"
+    SOME_DIFFERS = "some differs"
+
+
+class Equality(StrEnum):
+    """What `=` and `!=` say: any element, exactly, and its negation; any letter case; of a list's first element alone;
+    `!=` of a list as soon as some element differs."""
+
+    EXACT = "exact"
+    ANY_CASE = "any case"
+    FIRST = "first element"
+    SOME_DIFFERS = "some differs"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One way the platform could be."""
@@ -104,6 +140,17 @@ class Dialect:
     absent_cell: AbsentCell = AbsentCell.MISSING
     grouping: Grouping = Grouping.ALL
     search_order: SearchOrder = SearchOrder.GRAPH
+    search_capped: bool = False
+    """Whether a full-text search finds its first few hits alone, and WITH chooses among those."""
+    smart_class_binds: bool = True
+    """Whether WITH speaks of all that a smart class stands for, not of what stands last in it."""
+    negated_with: bool = True
+    """Whether WITH on the target of a negated step is asked."""
+    parallel: Parallel = Parallel.EACH
+    where_unasked: WhereUnasked = WhereUnasked.NOTHING
+    membership: Membership = Membership.EXACT
+    equality: Equality = Equality.EXACT
+    """What everything rests on: no rewriting is right under another one."""
 
 
 PLAINEST = Dialect()

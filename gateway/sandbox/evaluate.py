@@ -20,23 +20,27 @@ before the graph is read, except for the limit on what one query may look at.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any, Literal
 
 from gateway.j1ql import tree
 from gateway.sandbox.aliases import ANY_VERB, Aliases
 from gateway.sandbox.context import Context, EvaluationError, Limits, Run
-from gateway.sandbox.dialect import PLAINEST, Dialect, TreeEdges, Window
+from gateway.sandbox.dialect import PLAINEST, Dialect, Membership, TreeEdges, Window
 from gateway.sandbox.graph import Entity, Graph, Relationship
 from gateway.sandbox.matching import Match, compile_pattern, compile_verbs
 from gateway.sandbox.returns import Group, Returns, distinct
+from gateway.sandbox.selectors import compile_start
 from gateway.sandbox.values import Value
 from gateway.sandbox.windows import compile_windows
 
 __all__ = ["DEFAULT_LIMITS", "Dialect", "EvaluationError", "Limits", "Result", "compile_query", "evaluate"]
 
 DEFAULT_LIMITS = Limits()
+
+CANDIDATES = 10
+"""What a capped subquery looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,22 @@ def _subquery(query: tree.Query, context: Context) -> Callable[[], list[Value]]:
         raise EvaluationError("A subquery must return exactly one property")
     window = compile_windows(query.windows, Window.ROWS, context)
     returns, found = _rows(query, context)
+    if context.dialect.membership is Membership.CAPPED:
+        found = _of_first_candidates(query, found, context)
     return lambda: [value for group in window(found()) for value in returns.values(group)]
+
+
+def _of_first_candidates(
+    query: tree.Query, found: Callable[[], list[Group]], context: Context
+) -> Callable[[], list[Group]]:
+    """OPEN (assumption A9): a subquery may look at so many candidates, whether they satisfy its WITH or not."""
+    candidates = compile_start(replace(query.selector, where=None), context)
+
+    def of_first() -> list[Group]:
+        first = {entity.id for entity in islice(candidates(), CANDIDATES)}
+        return [group for group in found() if group and group[0].match.vertices[0].id in first]
+
+    return of_first
 
 
 def _is_property(item: tree.Item) -> bool:

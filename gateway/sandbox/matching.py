@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.j1ql import tree
+from gateway.j1ql import AGGREGATES, tree
 from gateway.sandbox.aliases import ANY_VERB, Aliases
 from gateway.sandbox.conditions import Test, compile_condition
 from gateway.sandbox.context import Context, EvaluationError
-from gateway.sandbox.dialect import Negation, OptionalGroup, Unmatched, Window
-from gateway.sandbox.expressions import Getter, Scope
+from gateway.sandbox.dialect import Negation, OptionalGroup, Parallel, Unmatched, WhereUnasked, Window
+from gateway.sandbox.expressions import Getter, Scope, calls
 from gateway.sandbox.graph import Entity, Graph, Relationship
 from gateway.sandbox.selectors import compile_selector, compile_start, property_name
 from gateway.sandbox.values import Thing
@@ -85,11 +85,18 @@ def _chain(steps: Sequence[tree.Step | tree.Optional], aliases: Aliases, context
 
 
 def _walks(steps: Sequence[tree.Step | tree.Optional], aliases: Aliases, context: Context) -> Iterator[Walk]:
-    """OPEN (undocumented): what follows a negated step goes on where it began, or is part of what is negated."""
-    for number, step in enumerate(steps):
+    """OPEN (undocumented): what follows a negated step goes on where it began, or is part of what is negated.
+
+    OPEN (assumption A1): WITH on the target of a negated step is asked, or it is not.
+    """
+    for number, each in enumerate(steps):
+        step = each
         if isinstance(step, tree.Optional):
             yield _optional(step, aliases, context)
-        elif step.negated and context.dialect.negation is Negation.CHAIN:
+            continue
+        if step.negated and not context.dialect.negated_with:
+            step = replace(step, target=replace(step.target, where=None))
+        if step.negated and context.dialect.negation is Negation.CHAIN:
             yield _nowhere(_chain((replace(step, negated=False), *steps[number + 1 :]), aliases, context))
             return
         else:
@@ -130,13 +137,24 @@ def _nowhere(onward: Walk) -> Walk:
 
 def _one_hop(step: tree.Step, context: Context) -> _Reach:
     neighbours, selects = _neighbours(step, context), compile_selector(step.target, context)
+    parallel = context.dialect.parallel
 
     def reach(start: Entity, barred: Collection[str]) -> Iterator[Trail]:
-        for edge, other in neighbours(start):
+        hops = neighbours(start) if parallel is Parallel.EACH else _first_of_parallels(neighbours(start), parallel)
+        for edge, other in hops:
             if other.id not in barred and selects(other):
                 yield ((edge, other),)
 
     return reach
+
+
+def _first_of_parallels(hops: Iterable[Hop], parallel: Parallel) -> Iterator[Hop]:
+    """OPEN (assumption A17): relationships that lead to the same entity make one match, or one for each verb."""
+    first: dict[tuple[str, str], Hop] = {}
+    for edge, other in hops:
+        verb = edge.metadata["_class"] if parallel is Parallel.VERB else ""
+        first.setdefault((other.id, verb), (edge, other))
+    yield from first.values()
 
 
 def _somehow(step: tree.Step, context: Context) -> _Reach:
@@ -253,11 +271,30 @@ class Matched(Scope[Match]):
 
 
 def _where(query: tree.Query, aliases: Aliases, context: Context) -> Test[Match]:
-    """OPEN (ambiguity 5): a match without what WHERE speaks of has no properties there, or is dropped."""
+    """OPEN (ambiguity 5): a match without what WHERE speaks of has no properties there, or is dropped.
+
+    OPEN (assumption A6): what is made of the matches is made of those that WHERE has left, or of all.
+    """
     if query.where is None:
         return lambda _: True
     scope = Matched(context, aliases, "predicate filter")
     test = compile_condition(query.where, scope)
+    if _is_unasked(query, context.dialect.where_unasked):
+        return lambda _: True
     if context.dialect.unmatched is Unmatched.UNDEFINED:
         return test
     return lambda match: scope.spoken <= match.bound.keys() and test(match)
+
+
+def _is_unasked(query: tree.Query, unasked: WhereUnasked) -> bool:
+    match unasked:
+        case WhereUnasked.NOTHING:
+            return False
+        case WhereUnasked.AGGREGATES:
+            items = query.returns if isinstance(query.returns, tuple) else ()
+            values = [item.value for item in items if not isinstance(item.value, tree.AllProperties)]
+            return any(call.name.upper() in AGGREGATES for value in values for call in calls(value))
+        case WhereUnasked.UNIQUE:
+            return query.unique
+        case WhereUnasked.TREE:
+            return isinstance(query.returns, tree.Tree)

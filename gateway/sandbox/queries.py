@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -151,6 +152,10 @@ class Serving:
     """`totalCount` is a guess: the size of the graph."""
     unknown_names_fail: bool = False
     """A class or type that no entity has is an error, not an empty answer."""
+    parameters_as_text: bool = False
+    """`${param.x}` is put in as it is written, quotes and all, not as a value."""
+    relationships_found: bool = False
+    """FIND and a verb gives relationships."""
     results: Results = AT_ONCE
     """How deferred answers are served."""
     compression: Compression = Compression.NEVER
@@ -202,17 +207,38 @@ def _is_in_the_order_of_the_graph(text: str) -> bool:
 
 
 def _result(call: QueryCall, graph: Graph, account: Account, now: int, serving: Serving) -> Result:
+    values = account.values()
     try:
-        query = parse(call.query)
+        query = parse(_with_texts(call.query, values) if serving.parameters_as_text else call.query)
+        if serving.relationships_found and (found := _relationships(query, graph)):
+            return found
         if serving.unknown_names_fail:
             _refuse_unknown_names(query, graph)
-        values = account.values()
         return evaluate(query, graph, variables=call.variables, parameters=values, now=now, dialect=serving.dialect)
     except J1QLSyntaxError as fault:
         where = f"at line {fault.line} column {fault.column}"
         raise QueryError("PARSER_ERROR", f"Error parsing query. {fault.message} {where}") from None
     except EvaluationError as fault:
         raise QueryError("VALIDATION_ERROR", str(fault)) from None
+
+
+def _with_texts(query: str, values: Mapping[str, Any]) -> str:
+    """OPEN (ambiguity 1): a text stands between quotes that it may end itself."""
+
+    def text(match: re.Match[str]) -> str:
+        value = values.get(match[1])
+        return match[0] if value is None else f"'{value}'" if isinstance(value, str) else json.dumps(value)
+
+    return re.sub(r"\$\{param\.([^}]*)\}", text, query)
+
+
+def _relationships(query: tree.Query, graph: Graph) -> Result | None:
+    """OPEN (assumption A15): a name alone may be that of relationships."""
+    head = query.selector.head
+    if not isinstance(head, tree.Name) or query.steps or query.returns is not None:
+        return None
+    found = [each.wire() for each in graph.relationships if each.metadata["_class"] == head.name]
+    return Result("list", found) if found else None
 
 
 def _refuse_unknown_names(query: tree.Query, graph: Graph) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from zlib import crc32
 
 from gateway.j1ql import tree
@@ -14,36 +14,61 @@ from gateway.sandbox.expressions import Getter, Scope
 from gateway.sandbox.graph import Entity, Graph
 from gateway.sandbox.values import elements
 
+SEARCHED = 10
+"""Hits that a capped search finds."""
+
 CRITICAL_CLASSES = frozenset({"Application", "CodeRepo", "DataStore", "Function", "Host", "Logs"})
 
 
 def compile_start(selector: tree.Selector, context: Context) -> Callable[[], Iterator[Entity]]:
     """Finds what the first selector selects, in the order of the graph. Raises EvaluationError."""
     head = selector.head
-    fits = _full_text(head) if isinstance(head, tree.FullText) else _head(head)
-    where = _with(selector, context)
-    scored = isinstance(head, tree.FullText) and context.dialect.search_order is SearchOrder.SCORE
+    if isinstance(head, tree.FullText):
+        fits = _full_text(head)
+        return _searched(fits, _with(selector, context), context)
+    selects = compile_selector(selector, context)
 
     def starts() -> Iterator[Entity]:
         run = context.run
-        candidates = _candidates(head, run.graph)
-        for entity in _best_first(candidates, fits) if scored else candidates:
+        for entity in _candidates(head, run.graph):
             run.spend()
-            if fits(entity) and where(entity):
+            if selects(entity):
                 yield entity
 
     return starts
 
 
-def _best_first(entities: Iterable[Entity], fits: Test[Entity]) -> list[Entity]:
+def _searched(fits: Test[Entity], where: Test[Entity], context: Context) -> Callable[[], Iterator[Entity]]:
+    """OPEN (assumption A7): WITH is part of the search, or chooses among its first hits."""
+    scored, capped = context.dialect.search_order is SearchOrder.SCORE, context.dialect.search_capped
+
+    def starts() -> Iterator[Entity]:
+        hits = _hits(fits, context)
+        ordered = _best_first(hits) if scored else hits
+        return filter(where, islice(ordered, SEARCHED) if capped else ordered)
+
+    return starts
+
+
+def _hits(fits: Test[Entity], context: Context) -> Iterator[Entity]:
+    for entity in context.run.graph.entities:
+        context.run.spend()
+        if fits(entity):
+            yield entity
+
+
+def _best_first(found: Iterable[Entity]) -> list[Entity]:
     """OPEN (assumption A2): an order that any hit, selected or not, can change, as statistics of a search engine do."""
-    hits = [entity for entity in entities if fits(entity)]
+    hits = list(found)
     return sorted(hits, key=lambda entity: crc32(f"{len(hits)} {entity.id}".encode()))
 
 
 def compile_selector(selector: tree.Selector, context: Context) -> Test[Entity]:
     """Whether a later selector selects an entity. Raises EvaluationError."""
-    fits, where = _head(selector.head), _with(selector, context)
+    head, where = selector.head, _with(selector, context)
+    fits = _head(head)
+    if isinstance(head, tree.Smart) and not context.dialect.smart_class_binds:
+        return lambda entity: fits(entity) and (_is_tagged(entity, head.name) or where(entity))
     return lambda entity: fits(entity) and where(entity)
 
 
@@ -82,12 +107,16 @@ def _is_smart(entity: Entity, name: str) -> bool:
 
     OPEN (assumption A7): the OR in an expansion binds within it, and a WITH after it narrows the whole.
     """
-    return name in elements(entity.get("tags")) or (
+    return _is_tagged(entity, name) or (
         name == "CriticalAsset"
         and not CRITICAL_CLASSES.isdisjoint(entity.metadata["_class"])
         and entity.get("tag.Production") is True
         and entity.get("classification") == "critical"
     )
+
+
+def _is_tagged(entity: Entity, name: str) -> bool:
+    return name in elements(entity.get("tags"))
 
 
 def _full_text(head: tree.FullText) -> Test[Entity]:

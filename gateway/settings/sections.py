@@ -12,6 +12,7 @@ from gateway import keys
 from gateway.authz import Introspection, Mode, Needs, check_arguments, check_needs, check_resource
 from gateway.keys import Predefined, check_role
 from gateway.policy import ANY
+from gateway.settings.calibration import Calibration
 from gateway.settings.kinds import (
     BaseURL,
     Capabilities,
@@ -185,9 +186,9 @@ class Graph(Section):
     query_fields: QueryFields = True
     """Whether `queryV1` and `queryV2` are open to keys that may do everything; `enforce`: to all, as `/j1ql` is."""
     verified: Capabilities = ()
-    """Capabilities of the upstream that were seen to hold (see `gateway/authz/capabilities.py`); more is answered."""
+    """Capabilities of the upstream that hold (see `gateway/authz/capabilities.py`), whatever probes find."""
     failed: Capabilities = ()
-    """Capabilities that were seen not to hold; what rests on one is refused."""
+    """Capabilities that do not hold, whatever probes find; what rests on one is refused."""
     introspection: Introspection = Introspection.UNRESTRICTED
     """Who may ask for the GraphQL schema: `nobody`, keys that may do everything (`unrestricted`), or `everybody`."""
     roots: dict[RootName, RootField] = Field(default={})
@@ -445,6 +446,7 @@ class Settings(BaseSettings):
     store: Store = Store()
     keys: Keys = Keys()
     graph: Graph = Graph()
+    calibration: Calibration = Calibration()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     upstreams: Upstreams = Upstreams()

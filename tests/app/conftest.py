@@ -61,6 +61,7 @@ def make_settings(tmp_path: Path, upstream: Upstream) -> Callable[..., Settings]
             "secrets": {"identity": "i" * 32, "seal": "s" * 32},
             "store": {"sqlite": tmp_path / "gateway.db"},
             "decision_log": {"file": tmp_path / "decisions.jsonl"},
+            "calibration": {"on": False},  # the upstream is asked by the test's own calls alone
             "organizations": {"acme": {"upstream": {**binding, "account": "acme", "credential": "ours"}}},
         }
         return validated(content | sections)

@@ -55,6 +55,7 @@ def settings(folder: Path, **sections: dict[str, Any]) -> Settings:
     """On free ports, without upstreams: keys are asked who they are."""
     content: dict[str, Any] = {name: {"port": 0} for name in ("data", "admin", "ops")}
     content |= {"secrets": {"identity": "i" * 32, "seal": "s" * 32}, "timeouts": {"health_remembered": 0.001}}
+    content |= {"calibration": {"on": False}}
     return validated(content | {"decision_log": {"file": folder / "decisions.jsonl"}} | sections)
 
 
@@ -165,7 +166,7 @@ class Program:
         self._ports = {name: free_port() for name in ("data", "admin", "ops")}
         lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in store.items())
         listeners = "".join(f"[{name}]\nport = {port}\n" for name, port in self._ports.items())
-        rest = f'[secrets]\nidentity = "{"i" * 32}"\nseal = "{"s" * 32}"\n[store]\n{lines}'
+        rest = f'[calibration]\non = false\n[secrets]\nidentity = "{"i" * 32}"\nseal = "{"s" * 32}"\n[store]\n{lines}'
         self.file = folder / "program.toml"
         self.file.write_text(f'{listeners}{rest}[decision_log]\nfile = "{folder / "program.jsonl"}"\n')
         self._log = folder / "program.log"

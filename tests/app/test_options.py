@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from gateway.app import options
-from gateway.authz import CAPABILITIES, Mode, Rules
+from gateway.authz import CAPABILITIES, Introspection, Mode, Rules
 from gateway.control import LoginOptions, TokenOptions
 from gateway.keys import CallLimits, Quota, Rate
 from gateway.proxy import (
     AddressOptions,
     BadKeyOptions,
+    CalibrationOptions,
     CheckOptions,
     Circuit,
+    ConditionOptions,
     DecisionOptions,
     IdentityOptions,
     LimitOptions,
@@ -24,7 +26,9 @@ from gateway.proxy import (
     OpsOptions,
     PageOptions,
     ProxyOptions,
+    ResultOptions,
     RetryOptions,
+    SpoolOptions,
     UpstreamOptions,
 )
 from gateway.settings import Settings, validated
@@ -39,6 +43,8 @@ PARTS = {
     options.proxy: ProxyOptions(),
     options.limiter: LimitOptions(),
     options.pages: PageOptions(),
+    options.results: ResultOptions(),
+    options.spool: SpoolOptions(),
     options.listener: ListenerOptions(),
     options.bad_keys: BadKeyOptions(),
     options.ops: OpsOptions(),
@@ -46,21 +52,35 @@ PARTS = {
     options.addresses: AddressOptions(),
     options.retries: RetryOptions(),
     options.checks: CheckOptions(),
+    options.calibration: CalibrationOptions(),
+    options.conditions: ConditionOptions(),
     options.identities: IdentityOptions(SECRETS["identity"]),
     options.decisions: DecisionOptions(),
 }
 NOT_SETTINGS = {
-    "Rules.roots",  # a table, not a knob
+    "Rules.doubted",  # what the upstream was seen to do
+    "ConditionOptions.remembered",  # as many as there can be policies in use
     "ListenerOptions.shared",  # no knob: `gateway serve --workers` decides
     "TokenOptions.projects",  # no knob: sections of their own, see below
     "IdentityOptions.secret",  # has no default to be compared with
 }
-SECTIONS = ("data", "store", "keys", "graph", "limits", "timeouts", "upstreams", "identity", "decision_log")
+SECTIONS = (
+    "data",
+    "store",
+    "keys",
+    "graph",
+    "calibration",
+    "limits",
+    "timeouts",
+    "deferred",
+    "upstreams",
+    "identity",
+    "decision_log",
+)
 VALUES = {"rate": "1/1", "quota": "1/day", "concurrent": 1}
 READ_ELSEWHERE = {
     "data.host",
     "data.port",
-    "data.tls_certificate",
     "data.tls_key",
     "limits.control_tokens",
     "limits.cursor",
@@ -68,6 +88,8 @@ READ_ELSEWHERE = {
     "keys.last_used_precision",
     "keys.last_used_seconds",
     "store.canary_seconds",
+    "calibration.every",
+    "deferred.address",
 }
 """By `serving` itself: no options value stands around one number."""
 
@@ -81,9 +103,17 @@ LIMITS = {f"{scope}_{name}": value for scope in ("key", "organization") for name
 LIMITS |= {"bad_keys": "1/1", "upstream_total": 1, "retry_share": 0.5}
 
 
-def other(name: str, value: object) -> object:
-    if name == "url":
-        return "postgresql://other/gateway"
+TEXTS = {
+    "store.url": "postgresql://other/gateway",
+    "deferred.url": "https://other",
+    "deferred.hosts": ("other.example",),
+    "graph.roots": {"board": [{"action": "dashboard:View"}]},
+}
+
+
+def other(section: str, name: str, value: object) -> object:
+    if text := TEXTS.get(f"{section}.{name}"):
+        return text
     if name in LIMITS:
         return LIMITS[name]
     match value:
@@ -91,6 +121,8 @@ def other(name: str, value: object) -> object:
             return not value
         case Mode():
             return Mode.INDUCED
+        case Introspection():
+            return Introspection.NOBODY
         case ():
             return (CAPABILITIES[0],)
         case (IPv4Network(), *_):
@@ -126,7 +158,7 @@ def test_each_setting_reaches_one_option_and_each_option_has_a_setting():
     for section in SECTIONS:
         for name, value in getattr(settings, section):
             changed = settings.model_dump() | {"secrets": SECRETS}
-            changed[section] |= {name: other(name, value)}
+            changed[section] |= {name: other(section, name, value)}
             after = everything(validated(changed))
             told = {option for option in after if after[option] != before[option]}
             assert len(told) == (0 if f"{section}.{name}" in READ_ELSEWHERE else 1), (section, name, told)

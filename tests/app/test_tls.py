@@ -39,7 +39,7 @@ def issued(trusted):
 
 
 def settings(folder: Path, **sections: str) -> Path:
-    secrets = f'[secrets]\nidentity = "{"i" * 32}"\nseal = "{"s" * 32}"\n'
+    secrets = f'[calibration]\non = false\n[secrets]\nidentity = "{"i" * 32}"\nseal = "{"s" * 32}"\n'
     files = f'[store]\nsqlite = "{folder / "gateway.db"}"\n[decision_log]\nfile = "{folder / "decisions.jsonl"}"\n'
     file = folder / "gateway.toml"
     file.write_text(secrets + files + "".join(f"[{name}]\n{lines}\n" for name, lines in sections.items()))

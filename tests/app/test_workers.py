@@ -37,7 +37,7 @@ def written(folder, ports, **more):
     """A settings file; `more` are further lines by section."""
     listeners = "".join(f"[{name}]\nport = {port}\n" for name, port in ports.items())
     rest = "".join(f"[{section}]\n{line}\n" for section, line in more.items())
-    secrets = f'[secrets]\nidentity = "{"i" * 32}"\nseal = "{"s" * 32}"\n'
+    secrets = f'[calibration]\non = false\n[secrets]\nidentity = "{"i" * 32}"\nseal = "{"s" * 32}"\n'
     files = f'[store]\nsqlite = "{folder / "gateway.db"}"\n[decision_log]\nfile = "{folder / "decisions.jsonl"}"\n'
     file = folder / "gateway.toml"
     file.write_text(listeners + secrets + files + rest)

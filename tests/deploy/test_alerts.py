@@ -10,6 +10,7 @@ from deploy.composing import read
 from prometheus_client import Counter, Histogram
 
 from gateway import metrics, stores
+from gateway.authz import State
 from gateway.metrics import Metrics
 
 RULES = [rule for group in read("alerts.yaml")["groups"] for rule in group["rules"]]
@@ -22,6 +23,8 @@ VALUES = {
     "gateway_redis_faults_total": {"fault": set(get_args(stores.RedisFault))},
     "gateway_answers_withheld_total": {"seen": {"once", "twice"}},
     "gateway_alarms": {"state": {"open", "unwritten"}},
+    "gateway_upstream_capability": {"state": set(State)},
+    "gateway_policy_conditions_probed_total": {"state": set(State)},
     "gateway_store_up": {"store": {"sql", "redis"}},
 }
 SEVERITIES = {"page", "ticket"}

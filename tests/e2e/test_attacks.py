@@ -99,6 +99,7 @@ class World:
                 "data": {"port": 0},
                 "admin": {"port": 0},
                 "ops": {"port": 0},
+                "calibration": {"on": False},
                 "secrets": {"identity": "i" * 32, "seal": "s" * 32},
                 "store": {"sqlite": self.folder / f"{mode}.db"},
                 "decision_log": {"file": self.folder / f"{mode}.jsonl"},

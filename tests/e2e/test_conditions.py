@@ -118,6 +118,7 @@ def settings(folder, upstream, sections=(), **graph):
     return validated(
         {
             **{listener: {"port": 0} for listener in ("data", "admin", "ops")},
+            "calibration": {"on": False},
             "secrets": {"identity": "i" * 32, "seal": "s" * 32},
             "store": {"sqlite": folder / "gateway.db"},
             "decision_log": {"file": folder / "decisions.jsonl"},

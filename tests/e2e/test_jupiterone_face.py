@@ -114,6 +114,7 @@ def _settings(folder: Any, upstream: sandbox.Running) -> Any:
             "data": {"port": 0},
             "admin": {"port": 0},
             "ops": {"port": 0},
+            "calibration": {"on": False},
             "secrets": {"identity": "i" * 32, "seal": "s" * 32},
             "store": {"sqlite": folder / "gateway.db"},
             "decision_log": {"file": folder / "decisions.jsonl"},

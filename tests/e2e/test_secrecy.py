@@ -44,6 +44,7 @@ def settings(folder, upstream, mode):
     return validated(
         {
             **{listener: {"port": 0} for listener in ("data", "admin", "ops")},
+            "calibration": {"on": False},
             "secrets": {"identity": "i" * 32, "seal": "s" * 32},
             "store": {"sqlite": folder / f"{mode}.db"},
             "decision_log": {"file": folder / f"{mode}.jsonl"},

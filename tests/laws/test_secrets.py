@@ -117,6 +117,7 @@ async def tour(tmp_path: Path, platform: Platform, redis_url: str) -> AsyncItera
     roles = {"viewer": {"permissions": [reads]}}
     settings = validated({
         **{listener: {"port": 0} for listener in ("data", "admin", "ops")},
+        "calibration": {"on": False},
         "secrets": {"identity": "i" * 32, "seal": "s" * 32},
         "store": {"sqlite": tmp_path / "gateway.db", "redis": redis_url},
         "decision_log": {"file": tmp_path / "decisions.jsonl", "bodies": True},

@@ -72,7 +72,8 @@ def held(seed: int, enough: Callable[[Tally], bool]) -> Tally:
 
 def _drawn(random: Random, mode: Mode, tally: Tally) -> Round:
     rare = tally.rare(mode)
-    wanted = [random.choice(rare) if rare and random.random() < 0.5 else None for _ in range(QUERIES)]
+    weights = [1 / (1 + tally.counts[mode, name]) for name in rare]  # the rarest most of all
+    wanted = [random.choices(rare, weights)[0] if rare and random.random() < 0.5 else None for _ in range(QUERIES)]
     return drawn(random, mode, wanted)
 
 

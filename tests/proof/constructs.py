@@ -22,6 +22,9 @@ dialect: optional_group=left join; dialect: unmatched=dropped; dialect: window=m
 dialect: unequal_to_absent=False; dialect: negated_list=each; dialect: coercion=True; dialect: negation=chain
 dialect: revisits=True; dialect: tree_edges=verbs; dialect: tree_edges=all; dialect: list_cell=text
 dialect: list_cell=first; dialect: absent_cell=null; dialect: grouping=last; dialect: search_order=score
+dialect: search_capped=True; dialect: smart_class_binds=False; dialect: negated_with=False
+dialect: parallel=verb; dialect: parallel=one; dialect: where_unasked=aggregates; dialect: where_unasked=unique
+dialect: where_unasked=tree; dialect: membership=capped; dialect: membership=some differs
 """
 
 

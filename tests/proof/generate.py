@@ -8,11 +8,12 @@ from random import Random
 from typing import Any
 
 from gateway.authz.capabilities import Capabilities, Mode, State
-from gateway.sandbox.dialect import PLAINEST, Dialect, ListCell, OptionalGroup, Unmatched, Window
+from gateway.sandbox.dialect import PLAINEST, Dialect
 from proof.cases import Case
 from proof.chance import Chance
 from proof.constructs import with_needs
 from proof.queries import query
+from proof.truths import truths
 from proof.worlds import Objects, Permissions, named_verbs, objects, permissions
 
 GRAPHS, QUERIES = 4, 4
@@ -58,9 +59,7 @@ def drawn(random: Random, mode: Mode, wanted: Sequence[str | None] = (None,) * Q
     statements = permissions(policy, mode)
     graphs = tuple(objects(policy, statements) for _ in range(GRAPHS))
     verbs = named_verbs(statements)
-    questions = tuple(
-        _question(Chance(random, with_needs(name) if name else frozenset()), verbs, policy.made) for name in wanted
-    )
+    questions = tuple(_question(_for_question(random, name), verbs, policy.made) for name in wanted)
     return Round(mode, statements, graphs, questions)
 
 
@@ -79,6 +78,14 @@ def _for_policy(mode: Mode, wanted: Iterable[str | None]) -> frozenset[str]:
     return frozenset(needed | {"policy: verbs"} if mode is Mode.STRICT and needed & _DECIDED_BY_VERBS else needed)
 
 
+def _for_question(random: Random, name: str | None) -> Chance:
+    """What is wanted of a query is asked of an upstream that takes no capability away: it would be refused else."""
+    if name is None:
+        return Chance(random)
+    usual = frozenset() if name.startswith(_DIALECT) else frozenset({_ABLE})
+    return Chance(random, with_needs(name) | usual)
+
+
 def _question(chance: Chance, verbs: tuple[str, ...], constructs: set[str]) -> Question:
     text, variables = query(chance, verbs)
     dialect = dialect_of(chance)
@@ -86,14 +93,36 @@ def _question(chance: Chance, verbs: tuple[str, ...], constructs: set[str]) -> Q
     return Question(text, variables, capabilities_of(chance, dialect), dialect, made)
 
 
-_SWITCHES = {each.name: getattr(PLAINEST, each.name) for each in fields(Dialect)}
+ASSUMED = {"equality"}
+"""Switches of what is assumed outright: under another value of one no rewriting is right."""
+
+_SWITCHES = {each.name: getattr(PLAINEST, each.name) for each in fields(Dialect) if each.name not in ASSUMED}
+
+
+_DIALECT = "dialect: "
+_ABLE = "dialect: with all capabilities"
+"""Wanted of a dialect, though no construct."""
+
+_REFUSED = {"search_capped", "smart_class_binds", "negated_with", "parallel", "where_unasked", "membership"}
+"""Switches that only take a capability away: much of what is asked under another value of one is refused."""
 
 
 def dialect_of(chance: Chance) -> Dialect:
-    """Most switches as by default, so that each one is met alone and in company."""
+    """Most switches as by default, so that each one is met alone and in company; and those that are wanted."""
+    wanted = {name: value for name, value in _unusual_values() if chance.wants(_told(name, value))}
     if chance.yes(0.25):
-        return PLAINEST
-    return Dialect(**{name: chance.one(_values(usual)) for name, usual in _SWITCHES.items() if chance.yes(0.35)})
+        return Dialect(**wanted)
+    drawn = {
+        name: chance.one(_values(usual))
+        for name, usual in _SWITCHES.items()
+        if (chance.yes(0.2) and not chance.wants(_ABLE) if name in _REFUSED else chance.yes(0.35))
+    }
+    return Dialect(**drawn | wanted)
+
+
+def _unusual_values() -> Iterator[tuple[str, Any]]:
+    for name, usual in _SWITCHES.items():
+        yield from ((name, value) for value in _values(usual) if value != usual)
 
 
 def _values(usual: Any) -> tuple[Any, ...]:
@@ -105,16 +134,16 @@ def _unusual(dialect: Dialect) -> Iterator[str]:
     for name, usual in _SWITCHES.items():
         value = getattr(dialect, name)
         if value != usual:
-            yield f"dialect: {name}={value}"
+            yield _told(name, value)
+
+
+def _told(name: str, value: Any) -> str:
+    return f"{_DIALECT}{name}={value}"
 
 
 def capabilities_of(chance: Chance, dialect: Dialect) -> Capabilities:
     """What probes of an upstream could have found out about this dialect."""
-    holds = {
-        "optional_is_union": dialect.optional_group is OptionalGroup.UNION and dialect.unmatched is Unmatched.UNDEFINED,
-        "limit_after_where": dialect.window is Window.ROWS,
-        "cells_hold_lists": dialect.list_cell is not ListCell.FIRST,
-    }
+    holds = truths(dialect)
     return Capabilities(**{each.name: _state(chance, holds.get(each.name, True)) for each in fields(Capabilities)})
 
 

@@ -37,6 +37,7 @@ from gateway.proxy import (
     ResultOptions,
     Results,
     ResultSeals,
+    Rulebook,
     Seals,
     Service,
     Spool,
@@ -419,7 +420,7 @@ async def running(setup: Setup, upstream: Upstream, path: Any) -> AsyncIterator[
         bindings = {"acme": Binding(**services, account="acme-at-platform", credential=CREDENTIAL)}
         deps = Deps(
             plan=plan,
-            rules=Rules(),
+            rules=Rulebook(Rules()),
             resolver=resolver,
             execute=execute,
             faces={},

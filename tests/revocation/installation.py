@@ -124,6 +124,7 @@ def settings(
     """Those of one gateway; its listeners are chosen when it is started."""
     places = {"j1ql": f"{upstream}/j1ql", "graphql": f"{upstream}/graphql", "persister": upstream}
     return {
+        "calibration": {"on": False},
         "secrets": {"identity": "i" * 32, "seal": "s" * 32},
         "store": {**_PATIENT, **store},
         f"organizations.{_ACME}.upstream": {**places, "account": _ACME, "credential": "ours"},

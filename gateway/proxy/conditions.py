@@ -1,0 +1,72 @@
+"""The conditions of policies as calls bring them along: each is to be probed when it is first used, and daily.
+
+No call waits for it. What is noted here is asked about in the background, one condition at a time; see `policies` in
+`authz.calibration` for what is asked, and `Rules.doubted` for what follows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.authz.outcome import Check, Forward, Plan
+from gateway.policy import Predicate
+
+Condition = tuple[str, Predicate]
+"""Of a policy, and whose: the organization."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionOptions:
+    """`again_seconds` is how long the probe of a condition stands."""
+
+    room: int = 100
+    """Conditions that wait; another one that comes then is noted when it is used again."""
+    remembered: int = 10_000
+    """Conditions whose probes are remembered, about 200 bytes each beside their own size."""
+    again_seconds: float = 86_400.0
+    on: bool = True
+
+
+_RETRY_SECONDS = 60.0
+"""After a probe that nobody answered; every call would ask again else, in the middle of an outage."""
+
+
+class Conditions:
+    """What waits to be probed. `clock` gives seconds, of any beginning."""
+
+    def __init__(self, options: ConditionOptions | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._options = options or ConditionOptions(on=False)
+        self._clock = clock
+        self._noted: OrderedDict[Condition, float] = OrderedDict()  # those probed longest ago first
+        self._waiting: OrderedDict[Condition, None] = OrderedDict()
+
+    def note(self, organization: str, plan: Plan) -> None:
+        """A plan that is about to be carried out."""
+        if isinstance(plan, Forward) and isinstance(plan.answer, Check) and self._options.on:
+            self._note((organization, plan.answer.predicate))
+
+    def _note(self, condition: Condition) -> None:
+        noted = self._noted.get(condition)
+        if noted is not None and self._clock() - noted < self._options.again_seconds:
+            return
+        if condition not in self._waiting and len(self._waiting) < self._options.room:
+            self._waiting[condition] = None
+
+    def unheard(self, condition: Condition) -> None:
+        """Nobody answered its probe: it counts as probed for a minute."""
+        if condition in self._noted:
+            self._noted[condition] = self._clock() - self._options.again_seconds + _RETRY_SECONDS
+
+    def take(self) -> Condition | None:
+        """The one that has waited longest; it counts as probed from now on."""
+        if not self._waiting:
+            return None
+        condition, _ = self._waiting.popitem(last=False)
+        self._noted[condition] = self._clock()
+        self._noted.move_to_end(condition)
+        if len(self._noted) > self._options.remembered:
+            self._noted.popitem(last=False)
+        return condition
