@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from mmap import mmap
 
 from gateway.http1 import Call, Reason, Refusal, body_length, has_body
 from gateway.proxy.codings import INFLATED, Inflating, coding_of
@@ -20,6 +21,11 @@ _BROKEN = Refusal(Reason.MALFORMED_BODY, "the body must be one whole member of g
 # What a body says it is decides how an upstream reads it; anything but plain JSON in UTF-8 could mean something else
 # there than here. RFC 8259 knows no charset parameter, but half of the clients send one.
 _JSON = re.compile(rb"application/(?:[a-z0-9.-]+\+)?json(?: *; *charset=\"?utf-8\"?)?", re.IGNORECASE)
+
+
+_LARGE = 8 * 1024 * 1024
+"""Bytes from which a body gets memory of its own: checking it there takes half as long again as in the heap, and nearly
+all pages of the platform are smaller than a tenth of this."""
 
 
 class Budget:
@@ -73,6 +79,30 @@ async def whole(source: Source, limit: int, hold: Hold, *, over: Refusal) -> byt
         hold.grow(len(piece))
         pieces.append(piece)
     return b"".join(pieces)
+
+
+async def mapped(source: Source, limit: int, hold: Hold, *, over: Refusal) -> bytes | mmap:
+    """The same for one that may be large: in memory of its own, which is nothing but the body and goes with it.
+
+    Joining many pieces would take all of it twice, and a heap keeps the holes that large bodies leave in it. What is
+    mapped and not written to takes no memory, so that the limit can be mapped at once.
+    """
+    pieces, size = [], 0
+    room: mmap | None = None
+    while piece := await source.read():
+        size += len(piece)
+        if size > limit:
+            raise Stop(over)
+        hold.grow(len(piece))
+        pieces.append(piece)
+        if room is not None or size > _LARGE:
+            room = room or mmap(-1, limit)
+            room.write(b"".join(pieces))
+            pieces.clear()
+    if room is None:
+        return b"".join(pieces)
+    room.resize(size)
+    return room
 
 
 async def read_body(incoming: Incoming, call: Call, limit: int, hold: Hold, *, gzip: bool = False) -> bytes:

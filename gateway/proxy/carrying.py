@@ -52,6 +52,7 @@ from gateway.proxy.line import Line, Request, Whole
 from gateway.proxy.queried import answer_queries, answered_queries, by_j1ql
 from gateway.proxy.trace import Element, outcome_of
 from gateway.proxy.wire import Answer, Stop
+from gateway.proxy.writing import answer_in_pieces
 
 _REFUSED_US = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway did not accept the gateway's credential")
 _REDIRECTED = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway answered with a redirect")
@@ -214,8 +215,7 @@ async def _learn(context: Context, decided: Decided, forward: Forward, line: Lin
 
 async def _check(context: Context, line: Line, check: Check) -> None:
     answered = await context.deps.pages.answer(check, by_j1ql(context, line), call=context.trace.call_id)
-    headers = (*answers.headers(context.trace.call_id), *context.narrowed())
-    await context.answer(Reply(200, answered.envelope(), headers))
+    await answer_in_pieces(context, answered.pieces(), context.narrowed())
 
 
 async def _assemble(context: Context, call: Call, forward: Forward, line: Line, assemble: Assemble) -> None:

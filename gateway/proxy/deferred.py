@@ -17,16 +17,17 @@ from gateway import answers
 from gateway.authz.deferred import has_no_address, put_aside, read_state, relinked, restated
 from gateway.authz.outcome import Check, Collect, Link, Postponed, Unusable, Upstream
 from gateway.authz.rows import Body
-from gateway.http1 import Headers, Reason, Refusal, Reply
+from gateway.http1 import Headers, Reason, Refusal
 from gateway.proxy.body import Hold
-from gateway.proxy.codings import INFLATED, Inflating, coding_of, inflated
+from gateway.proxy.codings import INFLATED, coding_of, inflated, uncoded
 from gateway.proxy.context import Context
 from gateway.proxy.deciding import Decided
 from gateway.proxy.headers import UNKEPT, length_of
 from gateway.proxy.line import Line, Request, Whole
 from gateway.proxy.pages import Document
 from gateway.proxy.seals import Position
-from gateway.proxy.wire import Answer, Source, Stop
+from gateway.proxy.wire import Answer, Stop
+from gateway.proxy.writing import answer_in_pieces
 
 _FAILED = Refusal(Reason.UPSTREAM_FAILED, "the query service gave no usable answer")
 _GONE = Refusal(Reason.UNKNOWN_RESULT, "the result is not there any more: send the query again")
@@ -35,8 +36,6 @@ _QUERY_FAILED = "the query failed"
 
 ADDRESS_BYTES = 64 * 1024
 """Of an answer that gives an address and no rows."""
-_PIECE = 256 * 1024
-"""Bytes of a result that are written at a time."""
 _OF_A_RESULT = frozenset({b"content-encoding", b"content-type"})
 """Headers that say how a result is to be read; the rest is the business of the store that it lies in."""
 
@@ -184,7 +183,7 @@ async def _pass_state(context: Context, decided: Decided, line: Line, postponed:
         pieces = restated(document, ours)
         if isinstance(pieces, Unusable):
             raise Stop(_FAILED, pieces.why)
-        await _answer(context, [memoryview(piece) for piece in pieces], ())
+        await answer_in_pieces(context, pieces, ())
 
 
 async def _collect_checked(context: Context, decided: Decided, line: Line, postponed: Postponed, check: Check) -> None:
@@ -234,11 +233,11 @@ async def _answer_page(  # noqa: PLR0913, PLR0917
     async def ask(body: bytes) -> Document:
         if first:
             return first.pop()
-        return await line.ask(Request(Upstream.J1QL, "POST", "", "", body), limit=pages.options.answer_bytes)
+        return await line.ask_large(Request(Upstream.J1QL, "POST", "", "", body), limit=pages.options.answer_bytes)
 
     start = Position(postponed.cursor, postponed.offset)
     answered = await pages.answer(check, ask, start, call=context.trace.call_id)
-    await _answer(context, [memoryview(piece) for piece in answered.pieces(said)], context.narrowed())
+    await answer_in_pieces(context, answered.pieces(said), context.narrowed())
 
 
 # --- reading and writing ------------------------------------------------------------------------------------------
@@ -250,7 +249,7 @@ async def _read(context: Context, line: Line, place: str) -> AsyncIterator[Body]
     spool = context.deps.results.spool
     with spool.room() as disk:
         with closing(await _fetched(context, line, place)) as answer:
-            document = await spool.whole(_plain(answer), context.hold, disk, over=_FAILED)
+            document = await spool.whole(uncoded(answer, _FAILED), context.hold, disk, over=_FAILED)
         yield document
 
 
@@ -262,29 +261,3 @@ async def _fetched(context: Context, line: Line, place: str) -> Answer:
     answer.close()
     gone = answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
     raise Stop(_GONE if gone else _FAILED, f"status {answer.status} where the result lies")
-
-
-def _plain(answer: Answer) -> Source:
-    """Stores keep files as they were put there, whatever a request accepts."""
-    coding = coding_of(answer.headers)
-    if not coding:
-        return answer
-    if coding not in INFLATED:
-        raise Stop(_FAILED, "the result has a content coding that is not known")
-    return Inflating(answer, _FAILED)
-
-
-async def _answer(context: Context, pieces: Sequence[memoryview], more: Headers) -> None:
-    """A whole answer, written in pieces where it is large."""
-    size = sum(map(len, pieces))
-    if size <= _PIECE:
-        reply = Reply(HTTPStatus.OK, b"".join(pieces), (*answers.headers(context.trace.call_id), *more))
-        await context.answer(reply)
-        return
-    headers = (*answers.headers(context.trace.call_id), *more, *context.trace.charge.headers())
-    context.answering(HTTPStatus.OK)
-    await context.incoming.begin(HTTPStatus.OK, (*headers, (b"content-length", b"%d" % size)))
-    for piece in pieces:
-        for start in range(0, len(piece), _PIECE):
-            await context.incoming.write(bytes(piece[start : start + _PIECE]))
-    await context.incoming.end()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from gateway import __version__
 from gateway.authz.outcome import Upstream
+from gateway.authz.rows import Body
 from gateway.http1 import Headers, Reason, Refusal
 from gateway.http1.message import Header
 from gateway.metrics import Metrics
-from gateway.proxy.body import Hold, whole
-from gateway.proxy.codings import IDENTITY
+from gateway.proxy.body import Hold, mapped, whole
+from gateway.proxy.codings import IDENTITY, uncoded
 from gateway.proxy.headers import to_upstream
 from gateway.proxy.retrying import Ending, answered_with, ended_by
 from gateway.proxy.service import Attempt, Service
@@ -67,7 +70,16 @@ class Whole(NamedTuple):
     body: bytes
 
 
-_TOO_LARGE = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway gave no usable answer")
+class Large(NamedTuple):
+    """The same where it may be large, and only its status matters beside it."""
+
+    status: int
+    body: Body
+
+
+Read = TypeVar("Read")
+
+_UNUSABLE = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway gave no usable answer")
 _JSON: Headers = ((b"content-type", b"application/json"),)
 _OF_A_BODY = frozenset({b"content-encoding", b"content-type"})
 _AGENT: Header = (b"user-agent", b"gateway/" + __version__.encode())
@@ -102,15 +114,26 @@ class Line(NamedTuple):
             self._waited(request.upstream.value, since)
 
     async def ask(self, request: Request, *, limit: int) -> Whole:
-        """Asks on our own behalf: none of the client's headers goes along, and the answer comes uncompressed.
+        """Asks on our own behalf: none of the client's headers goes along, and the answer is told uncompressed.
 
-        Raises Stop: as `wire.Sender.send` does, and for an answer of more than `limit` bytes.
+        Raises Stop: as `wire.Sender.send` does, for an answer of more than `limit` bytes without its coding, and for a
+        coding that is not known or not whole.
         """
+        read = partial(whole, limit=limit, hold=self.hold, over=_UNUSABLE)
+        answer, body = await self._asked(request, read)
+        return Whole(answer.status, _without_coding(answer.headers), body)
+
+    async def ask_large(self, request: Request, *, limit: int) -> Large:
+        """The same for an answer that is read in place, and need not be in one piece of the heap."""
+        read = partial(mapped, limit=limit, hold=self.hold, over=_UNUSABLE)
+        answer, body = await self._asked(request, read)
+        return Large(answer.status, body)
+
+    async def _asked(self, request: Request, read: Callable[[Source], Awaitable[Read]]) -> tuple[Answer, Read]:
         since = time.monotonic()
         try:
             with closing(await self._answered(request, (*_OWN, *self._ours()))) as answer:
-                body = await whole(answer, limit, self.hold, over=_TOO_LARGE)
-                return Whole(answer.status, answer.headers, body)
+                return answer, await read(uncoded(answer, _UNUSABLE))
         finally:
             self._waited(request.upstream.value, since)
 
@@ -162,6 +185,10 @@ class Line(NamedTuple):
         seconds = time.monotonic() - since
         self.trace.upstream_seconds += seconds
         self.metrics.upstream_answered(upstream, seconds)
+
+
+def _without_coding(headers: Headers) -> Headers:
+    return tuple([header for header in headers if header[0] != b"content-encoding"])
 
 
 def _outgoing(base: str, request: Request, headers: Headers) -> Outgoing:

@@ -16,7 +16,7 @@ from gateway.metrics import Outcome
 from gateway.proxy.context import Context
 from gateway.proxy.deciding import Decided
 from gateway.proxy.deferred import postpone
-from gateway.proxy.line import Line, Request, Whole
+from gateway.proxy.line import Large, Line, Request
 from gateway.proxy.pages import Ask
 from gateway.proxy.wire import Stop
 
@@ -25,8 +25,8 @@ def by_j1ql(context: Context, line: Line) -> Ask:
     """Asks where `/j1ql` does."""
     limit = context.deps.pages.options.answer_bytes
 
-    async def ask(body: bytes) -> Whole:
-        return await line.ask(Request(Upstream.J1QL, "POST", "", "", body), limit=limit)
+    async def ask(body: bytes) -> Large:
+        return await line.ask_large(Request(Upstream.J1QL, "POST", "", "", body), limit=limit)
 
     return ask
 

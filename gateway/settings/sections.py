@@ -289,7 +289,7 @@ class Limits(Section):
     page_calls: Count = 100_000
     """Answers of the upstream that are read for one page: so many that time ends it first."""
     answer: Count = 32 * 1024 * 1024
-    """An upstream's answer that is checked before it is passed on."""
+    """An upstream's answer that is checked before it is passed on; that takes up to three times its size."""
     cursor: Count = 2048
     """An upstream's cursor, sealed; every sealed one has this size."""
     upstream_connections: Count = 256

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sqlite3
+import subprocess
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 from aiohttp import web
 from app.outages import until
+from app.test_workers import ENVIRONMENT, command, free_ports, written
 
 from gateway.app import opened_control, serving
 from gateway.authz import Mode
@@ -182,3 +188,59 @@ async def test_a_worker_that_has_not_read_them_once_lets_nothing_through(chosen,
         await alarms.round()
         alarms.refuse(check)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]  # of when it began and ended
+
+
+# --- workers ------------------------------------------------------------------------------------------------------
+
+IN_A_ROW = 30
+"""Calls that are refused one after the other: that none of two workers got any of them is no chance."""
+
+
+def workers_of(process):
+    return {int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()}
+
+
+def started(file, log):
+    with log.open("wb") as told:
+        return subprocess.Popen(command(file), stdout=told, stderr=told, env=ENVIRONMENT)
+
+
+@pytest.fixture
+async def workers(tmp_path, graph, keys):
+    """Two of them over the database of `keys`."""
+    ports = free_ports()
+    binding = "\n".join(f'{name} = "{graph.url}"' for name in ("j1ql", "graphql", "persister"))
+    section = {"organizations.acme.upstream": f'{binding}\naccount = "acme"\ncredential = "ours"'}
+    file = written(tmp_path, ports, **section)
+    process = started(file, tmp_path / "log")
+
+    async def serves():
+        assert process.poll() is None
+        return "serving with" in (tmp_path / "log").read_text()
+
+    await until(serves)
+    yield SimpleNamespace(data=f"http://127.0.0.1:{ports['data']}", process=process)
+    process.terminate()
+    await asyncio.to_thread(process.wait)
+
+
+async def asked_often(gateway, key):
+    """How calls end, until all of them are refused; those of a worker that was killed are made again."""
+    ended = []
+    while ended[-IN_A_ROW:] != [REFUSED] * IN_A_ROW:
+        try:
+            ended.append(await ask(gateway, key))
+        except aiohttp.ClientError:
+            await asyncio.sleep(0.05)
+    return Counter(ended)
+
+
+async def test_two_workers_tell_twice_at_most_and_new_ones_never(workers, graph, keys):
+    ended = await asked_often(workers, keys[0])
+    assert set(ended) == {WITHHELD, REFUSED}
+    assert ended[WITHHELD] <= 2
+    asked = graph.asked
+    for worker in workers_of(workers.process):
+        os.kill(worker, signal.SIGKILL)
+    assert set(await asked_often(workers, keys[0])) == {REFUSED}
+    assert graph.asked == asked

@@ -172,6 +172,20 @@ def test_a_result_with_a_foreign_row_is_withheld(plain, blue):
     assert b"canary" not in answer.body
 
 
+def test_after_that_no_result_of_the_class_is_fetched_or_asked_for(plain, blue):
+    url = deferred(plain, blue)
+    row = {"id": "v", "entity": {"_id": "x", "_type": ["canary"], "_class": ["Thing"]}, "properties": {"team": "red"}}
+    plain.upstream.faults.inject(Fault(Kind.EXTRA_ROW, row=row, times=2))
+    assert fetched(url).json["error"]["reason"] == "answer_withheld"
+    asked = len(plain.upstream.received.calls)
+    again = fetched(url)
+    direct = plain.client.query(blue, QUERY)
+    forced = plain.client.query(blue, QUERY, deferredResponse="FORCE")
+    for answer in (again, direct, forced):
+        assert (answer.status, answer.json["error"]["reason"]) == (403, "query_class_refused")
+    assert len(plain.upstream.received.calls) == asked
+
+
 def test_only_json_can_be_checked(plain, blue):
     answer = plain.client.query(blue, QUERY, deferredResponse="FORCE", deferredFormat="CSV")
     assert (answer.status, answer.json["error"]["reason"]) == (403, "unsupported_argument")

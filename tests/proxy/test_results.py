@@ -266,14 +266,13 @@ async def test_gzip_is_undone_in_pieces(size, step):
     [
         gzip.compress(b"abc")[:-1],
         gzip.compress(b"abc") + b"x",
-        gzip.compress(b"a") * 2,
         b"abc",
         b"",
         gzip.compress(b"abc")[:-4] + b"0000",
     ],
-    ids=range(6),
+    ids=range(5),
 )
-async def test_what_is_not_one_whole_member_is_none(packed):
+async def test_what_is_not_whole_is_none(packed):
     with pytest.raises(Stop) as stopped:
         await read(Inflating(Pieces(packed), OVER))
     assert stopped.value.refusal is OVER
