@@ -11,10 +11,6 @@ Facts: JupiterOne's documentation ("Bulk upload schema", "Sync jobs API referenc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-<<<<<<< Updated upstream
-=======
-from functools import lru_cache
->>>>>>> Stashed changes
 from typing import Any
 
 import msgspec
@@ -31,12 +27,7 @@ _MAPPING = "_mapping"
 _Uploaded = Mapping[str, Any]
 """Member of the body -> what should be a list of objects."""
 
-<<<<<<< Updated upstream
 _spelt = msgspec.json.Decoder(dict[str, list[dict[str, Raw]] | None])
-=======
-_Lists = dict[str, list[dict[str, Raw]] | None]
-_spelt = msgspec.json.Decoder(_Lists)
->>>>>>> Stashed changes
 
 
 def upload_refused(body: bytes, members: frozenset[str], instance: str | None) -> Refusal | None:
@@ -72,15 +63,9 @@ def _read(body: bytes) -> _Uploaded | Refusal:
 
 
 def _spelt_plainly(body: bytes) -> _Uploaded | None:
-<<<<<<< Updated upstream
     """What a body holds that has no white space between its objects and their members, as JSON.stringify writes it.
 
     A body of 5 MB takes 5 ms so, and the strict reader 100, in which a worker does nothing else. Written anew it must
-=======
-    """What a body holds that is spelt as JSON.stringify or json.dumps does, down to the members of its objects.
-
-    A body of 5 MB takes 10 ms so, and the strict reader 100, in which a worker does nothing else. Written anew it must
->>>>>>> Stashed changes
     be the same bytes: then no member occurs twice, and each is spelt as read.
     """
     try:
@@ -88,26 +73,7 @@ def _spelt_plainly(body: bytes) -> _Uploaded | None:
         value = _spelt.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-<<<<<<< Updated upstream
     return value if msgspec.json.encode(value) == body else None
-=======
-    return value if body in (msgspec.json.encode(value), _spaced(value)) else None
-
-
-def _spaced(value: _Lists) -> bytes:
-    """As json.dumps writes it, with a blank after each comma and colon outside of the texts."""
-    return b"{" + b", ".join([_name(name) + b": " + _spaced_list(things) for name, things in value.items()]) + b"}"
-
-
-def _spaced_list(things: list[dict[str, Raw]] | None) -> bytes:
-    if things is None:
-        return b"null"
-    members = (b", ".join([_name(name) + b": " + bytes(raw) for name, raw in thing.items()]) for thing in things)
-    return b"[" + b", ".join([b"{" + each + b"}" for each in members]) + b"]"
-
-
-_name = lru_cache(1024)(msgspec.json.encode)  # of members: an integration has some hundred different ones
->>>>>>> Stashed changes
 
 
 def _surplus(uploaded: _Uploaded, members: frozenset[str], instance: str | None) -> Iterator[str]:

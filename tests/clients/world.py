@@ -100,25 +100,11 @@ class World:
     def decisions(self) -> list[dict[str, Any]]:
         """The records of all calls, as soon as none is under way and all are written."""
         file = self.folder / "decisions.jsonl"
-<<<<<<< Updated upstream
         until(lambda: not self._metric("gateway_requests_in_flight"))
-=======
-        until(lambda: not self._metric("gateway_inflight_requests"))
->>>>>>> Stashed changes
         ended = self._metric("gateway_requests_total")
         until(lambda: len(file.read_bytes().splitlines()) >= ended)
         return [json.loads(line) for line in file.read_bytes().splitlines()]
 
-<<<<<<< Updated upstream
-=======
-    @property
-    def reasons(self) -> list[str]:
-        """Why calls were refused so far, in order."""
-        file = self.folder / "decisions.jsonl"
-        records = [json.loads(line) for line in file.read_bytes().splitlines()]
-        return [record["reason"] for record in records if "reason" in record]
-
->>>>>>> Stashed changes
     def _metric(self, name: str) -> float:
         """The sum over its labels."""
         with urlopen(f"{self.gateway.ops}/metrics") as answer:
