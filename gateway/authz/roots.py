@@ -38,7 +38,9 @@ ROOTS: dict[str, tuple[Needs, ...]] = {
     "accountEntity": (Needs("query:GetAccountEntity", "account:{@organization}"),),
     "complianceFramework": (Needs("compliance:GetStandard", "compliance-standard:{input.id}"),),
     "complianceFrameworks": (Needs("compliance:GetStandard"),),
-    "dashboardParameter": _dashboard(),
+    "dashboardParameter": (
+        Needs("dashboard:View"),
+    ),  # its `id` is the parameter's; of which dashboard, it does not say
     "deleteParameter": (Needs("parameters:DeleteParameter", "parameter:{name}"),),
     "entityRawData": _raw_data(),
     "entityRawDataLegacy": _raw_data(),
@@ -50,7 +52,7 @@ ROOTS: dict[str, tuple[Needs, ...]] = {
     "getDashboardWidgetSettings": _dashboard(),
     "getDashboards": (Needs("dashboard:View"),),
     "getSettings": (Needs("settings:GetSettings", "settings-category:{category}"),),
-    "getWidget": _dashboard(),
+    "getWidget": _dashboard("boardId"),
     "parameter": (Needs("parameters:GetParameter", "parameter:{name}"),),
     "parameterList": (Needs("parameters:GetParameterList"),),
     "setParameter": (Needs("parameters:SetParameter", "parameter:{name}"),),

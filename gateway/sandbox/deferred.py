@@ -100,7 +100,7 @@ class Store:
         self._results[name] = result
         self._bytes += len(body)
         self._drop()
-        return self._address(name, "state.json"), result.correlation_id
+        return self.signed(f"{BASE}{name}/state.json"), result.correlation_id
 
     def _drop(self) -> None:
         options = self.options
@@ -108,12 +108,20 @@ class Store:
             _, oldest = self._results.popitem(last=False)
             self._bytes -= len(oldest.body)
 
-    def _address(self, name: str, document: str) -> str:
-        path = f"{BASE}{name}/{document}"
-        return f"{self.origin}{path}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={self._signature(path)}"
+    def signed(self, path: str) -> str:
+        """The address of a path, for whoever has it."""
+        return f"{self.origin}{path}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={self._signature(path).decode()}"
 
-    def _signature(self, path: str) -> str:
-        return hmac.new(self._secret, path.encode(), hashlib.sha256).hexdigest()
+    def refusal(self, request: web.Request) -> web.Response | None:
+        """What S3 answers to a call whose address is not signed, or that brings a credential besides."""
+        if "Authorization" in request.headers:
+            return _refusal(400, "InvalidArgument", "Only one auth mechanism allowed")
+        if not hmac.compare_digest(request.query.get("X-Amz-Signature", "").encode(), self._signature(request.path)):
+            return _refusal(403, "SignatureDoesNotMatch", "The signature does not match the one that was calculated")
+        return None
+
+    def _signature(self, path: str) -> bytes:
+        return hmac.new(self._secret, path.encode(), hashlib.sha256).hexdigest().encode()
 
     # --- serving --------------------------------------------------------------------------------------------------
 
@@ -122,10 +130,8 @@ class Store:
         return [web.get(f"{BASE}{{name}}/{{document}}", self._get)]
 
     async def _get(self, request: web.Request) -> web.Response:
-        if "Authorization" in request.headers:
-            return _refusal(400, "InvalidArgument", "Only one auth mechanism allowed")
-        if not hmac.compare_digest(request.query.get("X-Amz-Signature", ""), self._signature(request.path)):
-            return _refusal(403, "SignatureDoesNotMatch", "The signature does not match the one that was calculated")
+        if refusal := self.refusal(request):
+            return refusal
         name, document = request.match_info["name"], request.match_info["document"]
         result = self._results.get(name)
         if result is None:
@@ -143,7 +149,7 @@ class Store:
         if self.options.failure:
             return {"status": "FAILED", "error": self.options.failure, **about}
         one_hop = self.options.contract is Contract.ONE_HOP and result.content_type != "text/csv"
-        address = {} if one_hop else {"url": self._address(name, result.name)}
+        address = {} if one_hop else {"url": self.signed(f"{BASE}{name}/{result.name}")}
         return {"status": "COMPLETED", **about, **address, **result.state}
 
 

@@ -63,13 +63,22 @@ def evaluate(  # noqa: PLR0913  # what an answer depends on, and nothing else
     now: int,
     limits: Limits = DEFAULT_LIMITS,
     dialect: Dialect = PLAINEST,
+    row_metadata: bool = False,
 ) -> Result:
     """The answer to a query. `now` is in milliseconds since the epoch.
 
     `${x}` is looked up in `variables`, `${param.x}` in `parameters` under `x`. Raises EvaluationError and nothing else;
     its message may be shown to the caller.
     """
-    answer = compile_query(query, variables=variables, parameters=parameters, now=now, limits=limits, dialect=dialect)
+    answer = compile_query(
+        query,
+        variables=variables,
+        parameters=parameters,
+        now=now,
+        limits=limits,
+        dialect=dialect,
+        row_metadata=row_metadata,
+    )
     return answer(graph)
 
 
@@ -81,10 +90,11 @@ def compile_query(  # noqa: PLR0913
     now: int,
     limits: Limits = DEFAULT_LIMITS,
     dialect: Dialect = PLAINEST,
+    row_metadata: bool = False,
 ) -> Callable[[Graph], Result]:
     """The query as a function from a graph to its answer: `evaluate` for several graphs, one after the other."""
     context = Context(variables, parameters, now, limits, dialect, _subquery)
-    answer = _answer(query, context)
+    answer = _answer(query, context, row_metadata=row_metadata)
 
     def on(graph: Graph) -> Result:
         context.run = Run(graph, limits.examined)
@@ -93,7 +103,7 @@ def compile_query(  # noqa: PLR0913
     return on
 
 
-def _answer(query: tree.Query, context: Context) -> Callable[[], Result]:
+def _answer(query: tree.Query, context: Context, *, row_metadata: bool) -> Callable[[], Result]:
     window = compile_windows(query.windows, Window.ROWS, context)
     returns, found = _rows(query, context)
     match query.returns:
@@ -101,8 +111,10 @@ def _answer(query: tree.Query, context: Context) -> Callable[[], Result]:
             return lambda: Result("list", [entity.wire() for entity in window(_listed(found()))])
         case tree.Tree():
             return lambda: Result("tree", _tree([group[0].match for group in window(found())], query, context))
+        case _ if row_metadata:
+            return lambda: Result("table", [returns.cells(row) | returns.metadata(row) for row in window(found())])
         case _:
-            return lambda: Result("table", [returns.cells(group) for group in window(found())])
+            return lambda: Result("table", [returns.cells(row) for row in window(found())])
 
 
 def _rows(query: tree.Query, context: Context) -> tuple[Returns, Callable[[], list[Group]]]:

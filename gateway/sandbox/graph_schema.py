@@ -2,7 +2,8 @@
 
 Names, arguments and shapes are those of the schema in JupiterOne's public Go client; members that no client asks for
 are left out, and unions of one shape each (raw data, primitives) are JSON. `getEntityCounts` and `entityRawDataV2` are
-newer than that schema: what is known of them are the documents of the Python SDK and the MCP server.
+newer than that schema: what is known of them are the documents of the Python SDK and the MCP server; `getWidget` and
+`dashboardParameter` are in those of the Terraform provider.
 """
 
 from __future__ import annotations
@@ -163,6 +164,9 @@ STORED_RESULTS = """
     _createdAt: String
     widgets: [InsightsWidget!]!
   }
+  type Widget { widget: JSON }
+  type DashboardParameter { id: ID!, dashboardId: String!, name: String, label: String }
+  type DashboardTemplateItem { name: String! }
   type DashboardQueryResult { name: String!, query: String!, url: String!, data: JSON, type: String }
   type DashboardQueryWidgetData {
     dashboardId: String!, widgetId: String!, ownerId: String!, data: [DashboardQueryResult!]
@@ -192,6 +196,9 @@ STORED_RESULTS = """
   extend type Query {
     getDashboard(dashboardId: String!): InsightsDashboard
     getDashboards(options: DashboardsOptions): [InsightsDashboard!]!
+    getDashboardTemplates: [DashboardTemplateItem!]!
+    dashboardParameter(id: ID!): DashboardParameter
+    getWidget(boardId: String!, boardType: String!, widgetId: String!): Widget
     getDashboardQueryWidgetData(
       dashboardId: String!, widgetId: String!, ownerId: String!, dashboardType: DashboardType, queryVariables: JSON,
       isJ1ManagedBoard: Boolean, isFetchAllData: Boolean, rowMetadata: Boolean

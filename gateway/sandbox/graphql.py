@@ -59,8 +59,8 @@ class GraphQL:
         except GraphQLError as fault:
             return graphql.ExecutionResult(data=None, errors=[fault])
         if faults := graphql.validate(SCHEMA, document, _VALIDATION):
-            if self.queries.serving.talkative:
-                return graphql.ExecutionResult(data=talk(document, everything(self.graph, self.account)))
+            if self.queries.serving.talkative and (told := self._talk(document)):
+                return graphql.ExecutionResult(data=told)
             return graphql.ExecutionResult(data=None, errors=faults)
         return graphql.execute_sync(
             SCHEMA,
@@ -70,6 +70,9 @@ class GraphQL:
             operation_name=name,
             field_resolver=_resolved,
         )
+
+    def _talk(self, document: graphql.DocumentNode) -> dict[str, Any]:
+        return talk(document, self._roots().keys() | {"__typename"}, everything(self.graph, self.account))
 
     def _roots(self) -> dict[str, Callable[..., Any]]:
         return {name: partial(_acted, act) for name, act in self._actions().items()}

@@ -1,7 +1,7 @@
 """The persister upstream: the routes of synchronization jobs.
 
-Paths, bodies and answers are those of the JupiterOne documentation ("Sync jobs API reference"). Bulk upload by URL is
-refused, and bodies are JSON only, gzip or not.
+Paths, bodies and answers are those of the JupiterOne documentation ("Sync jobs API reference"); bodies are JSON only,
+gzip or not. What is put at an upload URL, by whoever has it, counts as uploaded at once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.sandbox.bodies import json_body
+from gateway.sandbox.deferred import Store
 from gateway.sandbox.synchronization import Job, Jobs, Status
 from gateway.sandbox.uploads import Flags, SynchronizationError, read_chunk
 
 BASE = "/persister/synchronization/jobs"
+BULK = "/_uploads/"
+HOUR = 3_600_000
+"""Milliseconds that an upload URL is said to be good for; here it is as long as the job takes uploads."""
 
 UPLOADS = {
     "entities": ("entities",),
@@ -30,10 +34,11 @@ UPLOADS = {
 
 @dataclass(frozen=True, slots=True)
 class Persister:
-    """The routes over the jobs; `clock` gives milliseconds since the epoch."""
+    """The routes over the jobs; `clock` gives milliseconds since the epoch, `addresses` signs upload URLs."""
 
     jobs: Jobs
     clock: Callable[[], int]
+    addresses: Store
 
     def routes(self) -> list[web.RouteDef]:
         """The routes of this upstream."""
@@ -43,6 +48,7 @@ class Persister:
             web.get(job, self._get),
             *(web.post(f"{job}/{name}", self._uploader(members)) for name, members in UPLOADS.items()),
             web.post(f"{job}/uploadUrl", self._upload_url),
+            web.put(f"{BULK}{{job}}", self._put),
             web.post(f"{job}/events", self._events),
             web.post(f"{job}/finalize", self._finalize),
             web.post(f"{job}/abort", self._abort),
@@ -56,18 +62,28 @@ class Persister:
 
     def _uploader(self, members: Sequence[str]) -> Handler:
         async def upload(request: web.Request) -> web.Response:
-            job = self._waiting(request)
-            lenient, latest = _flag(request, "ignoreIllegalProperties"), _flag(request, "ignoreDuplicates")
-            flags = Flags(lenient, latest)
-            body = await json_body(request)
-            self.jobs.upload(job, read_chunk(body, members, job.mode, flags), flags)
-            return _answer(job)
+            return _answer(await self._upload(request, members))
 
         return upload
 
+    async def _upload(self, request: web.Request, members: Sequence[str]) -> Job:
+        job = self._waiting(request)
+        flags = Flags(_flag(request, "ignoreIllegalProperties"), _flag(request, "ignoreDuplicates"))
+        body = await json_body(request)
+        self.jobs.upload(job, read_chunk(body, members, job.mode, flags), flags)
+        return job
+
     async def _upload_url(self, request: web.Request) -> web.Response:
-        self._waiting(request)
-        raise SynchronizationError("UPLOAD_URL_NOT_SUPPORTED", "this sandbox has no bulk upload by URL", 501)
+        job = self._waiting(request)
+        address = self.addresses.signed(f"{BULK}{job.id}")
+        return web.json_response({"uploadUrl": address, "expiresAt": self.clock() + HOUR})
+
+    async def _put(self, request: web.Request) -> web.Response:
+        """As a bucket takes it: without a word, and without asking who it is."""
+        if refusal := self.addresses.refusal(request):
+            return refusal
+        await self._upload(request, UPLOADS["upload"])
+        return web.Response()
 
     async def _events(self, request: web.Request) -> web.Response:
         job = self._waiting(request)

@@ -2,9 +2,9 @@
 
 The arguments and the answer are those of `queryV1` (the GraphQL schema in JupiterOne's client-go); no public document
 says what `/j1ql` takes, so it takes the same; those of `queryV2` are what JupiterOne's MCP server sends. What this
-sandbox cannot do truthfully it refuses: `scopeFilters`, `rowMetadata`. Nothing deleted is kept, so `includeDeleted`
-changes nothing; no property is computed, and a page is full whenever there is more, so `computedProperties` and
-`variableResultSize` change nothing either.
+sandbox cannot do truthfully it refuses: `scopeFilters`. Nothing deleted is kept, so `includeDeleted` changes nothing;
+no property is computed, and a page is full whenever there is more, so `computedProperties` and `variableResultSize`
+change nothing either.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class QueryCall:
     dry_run: bool = False
     deferred: bool = False
     as_csv: bool = False
+    row_metadata: bool = False
 
     @property
     def digest(self) -> str:
@@ -95,16 +96,27 @@ def read_call(arguments: Any) -> QueryCall:
     for name in flags:
         if name not in FLAGS:
             raise QueryError("VALIDATION_ERROR", f'unknown flag "{name}"')
-    _refuse_unsupported(said, row_metadata=bool(flags.get("rowMetadata")))
-    dry_run = said.get("dryRun", False)
-    return QueryCall(said["query"], said.get("variables", {}), said.get("cursor"), dry_run, deferred, as_csv)
+    return QueryCall(
+        said["query"],
+        said.get("variables", {}),
+        said.get("cursor"),
+        dry_run=said.get("dryRun", False),
+        deferred=deferred,
+        as_csv=as_csv,
+        row_metadata=bool(flags.get("rowMetadata")),
+    )
 
 
 def read_call_v2(arguments: Any) -> QueryCall:
     """The call that the arguments of `queryV2` make. Raises QueryError."""
     said = _checked(arguments, V2_ARGUMENTS)
-    _refuse_unsupported(said, row_metadata=said.get("returnRowMetadata", False))
-    return QueryCall(said["query"], said.get("variables", {}), said.get("cursor"), deferred=True)
+    return QueryCall(
+        said["query"],
+        said.get("variables", {}),
+        said.get("cursor"),
+        deferred=True,
+        row_metadata=said.get("returnRowMetadata", False),
+    )
 
 
 def _checked(arguments: Any, known: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
@@ -118,6 +130,8 @@ def _checked(arguments: Any, known: Mapping[str, tuple[type, ...]]) -> dict[str,
             raise QueryError("VALIDATION_ERROR", f'"{name}" has the wrong type')
     if not arguments.get("query"):
         raise QueryError("VALIDATION_ERROR", '"query" is required')
+    if arguments.get("scopeFilters"):
+        raise QueryError("VALIDATION_ERROR", "this sandbox has no scopeFilters")
     return {name: value for name, value in arguments.items() if value is not None}
 
 
@@ -126,13 +140,6 @@ def _one_of(said: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str
     if value not in choices:
         raise QueryError("VALIDATION_ERROR", f'"{name}" should be one of {", ".join(choices)}')
     return value
-
-
-def _refuse_unsupported(said: Mapping[str, Any], *, row_metadata: bool) -> None:
-    if said.get("scopeFilters"):
-        raise QueryError("VALIDATION_ERROR", "this sandbox has no scopeFilters")
-    if row_metadata:
-        raise QueryError("VALIDATION_ERROR", "this sandbox has no rowMetadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +221,15 @@ def _result(call: QueryCall, graph: Graph, account: Account, now: int, serving: 
             return found
         if serving.unknown_names_fail:
             _refuse_unknown_names(query, graph)
-        return evaluate(query, graph, variables=call.variables, parameters=values, now=now, dialect=serving.dialect)
+        return evaluate(
+            query,
+            graph,
+            variables=call.variables,
+            parameters=values,
+            now=now,
+            dialect=serving.dialect,
+            row_metadata=call.row_metadata,
+        )
     except J1QLSyntaxError as fault:
         where = f"at line {fault.line} column {fault.column}"
         raise QueryError("PARSER_ERROR", f"Error parsing query. {fault.message} {where}") from None

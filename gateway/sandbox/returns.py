@@ -19,7 +19,7 @@ from gateway.sandbox.conditions import compile_condition
 from gateway.sandbox.context import Context, EvaluationError
 from gateway.sandbox.dialect import AbsentCell, Dialect, Grouping, ListCell
 from gateway.sandbox.expressions import Getter, Scope, calculated, calls, compile_expression
-from gateway.sandbox.graph import TIMES, iso
+from gateway.sandbox.graph import TIMES, Entity, iso
 from gateway.sandbox.matching import Match, Matched
 from gateway.sandbox.selectors import property_name
 from gateway.sandbox.values import Number, Thing, Value, elements, identity, is_number, sort_key, text
@@ -158,6 +158,12 @@ def _all_cells(alias: str, dialect: Dialect, thing: Thing | None) -> dict[str, A
     }
 
 
+def _named(thing: Thing) -> dict[str, Any]:
+    """The documentation shows it for entities only."""
+    kind = "entity" if isinstance(thing, Entity) else "relationship"
+    return {"id": thing.id, kind: {"_id": thing.get("_id")}}
+
+
 # --- the way of a table ----------------------------------------------------------------------------------------------
 
 
@@ -196,6 +202,12 @@ class Returns:
     def cells(self, group: Group) -> dict[str, Any]:
         """A row of a table answer. Of several columns of one name the last shows."""
         return {name: cell for column in self._columns for name, cell in column.cells(column.value(group)).items()}
+
+    def metadata(self, group: Group) -> dict[str, Any]:
+        """`_meta` of a row: what its aliases stand for. Rows that stand for more than one match have none."""
+        if self._unique or any(column.aggregated for column in self._columns):
+            return {}
+        return {"_meta": {"byAlias": {alias: _named(thing) for alias, thing in group[0].match.bound.items()}}}
 
     def _rows(self, match: Match) -> Iterator[Row]:
         """Lists of x and y elements make x * y rows (JupiterOne documentation, "Unwind"), an empty one none."""

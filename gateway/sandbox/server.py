@@ -5,11 +5,12 @@
     /persister/synchronization/jobs...      synchronization jobs
     GET /entities, /relationships, ...      bulk export and raw data, see `exports`
     GET /_results/<id>/...                  deferred results, see `deferred`
+    PUT /_uploads/<job>                     bulk uploads of synchronization jobs
     GET, DELETE /_sandbox/received          the calls that arrived (these here not among them)
     POST, DELETE /_sandbox/fault            faults to come, see `faults`
 
-It knows one credential, its own, and one account; whoever has not both is answered 401, save for deferred results:
-their addresses are secrets themselves.
+It knows one credential, its own, and one account; whoever has not both is answered 401, save at the addresses of
+deferred results and of bulk uploads, which are secrets themselves.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from gateway.sandbox.exports import Exports
 from gateway.sandbox.faults import Faults, read_fault
 from gateway.sandbox.graph import Graph
 from gateway.sandbox.graphql import GraphQL
-from gateway.sandbox.persister import Persister
+from gateway.sandbox.persister import BULK, Persister
 from gateway.sandbox.queries import PLAINLY, QueryError, Serving
 from gateway.sandbox.query_service import Queries
 from gateway.sandbox.received import Recorder
@@ -103,13 +104,15 @@ class Running:
 
 
 @asynccontextmanager
-async def running(options: Options = Options(), graph: Graph | None = None) -> AsyncIterator[Running]:
-    """Serves a sandbox as long as the block lasts, with the example company unless a graph is given.
+async def running(
+    options: Options = Options(), graph: Graph | None = None, account: Account | None = None
+) -> AsyncIterator[Running]:
+    """Serves a sandbox as long as the block lasts, with the example company unless graph and account are given.
 
     Synchronization jobs change the graph. Raises OSError when the port is taken.
     """
     graph = example_graph(options.account, options.seed) if graph is None else graph
-    account = example_account(options.account, CLOCK)
+    account = example_account(options.account, CLOCK) if account is None else account
     received, faults = Recorder(options.keep_calls, options.keep_body), Faults()
     results = Store(options.serving.results)
     queries = Queries(graph, account, options.page, options.clock, options.serving, results)
@@ -123,7 +126,7 @@ async def running(options: Options = Options(), graph: Graph | None = None) -> A
             _authentication(options),
         ],
     )
-    app.add_routes(Persister(Jobs(account, graph, options.keep_jobs), options.clock).routes())
+    app.add_routes(Persister(Jobs(account, graph, options.keep_jobs), options.clock, results).routes())
     app.add_routes(_query_routes(options, queries))
     app.add_routes(_graphql_routes(GraphQL(graph, account, options.page, options.clock, queries)))
     app.add_routes(Exports(graph).routes())
@@ -249,7 +252,7 @@ def _recording(received: Recorder, faults: Faults) -> Middleware:
 def _authentication(options: Options) -> Middleware:
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(RESULTS):
+        if request.path.startswith((RESULTS, BULK)):
             return await handler(request)
         said = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         known = hmac.compare_digest(said, f"Bearer {options.credential}".encode())

@@ -31,6 +31,11 @@ class StoredResults:
         return {
             "getDashboard": lambda arguments: self._shown(self._dashboard(arguments)),
             "getDashboards": lambda _: [self._shown(dashboard) for dashboard in self.account.dashboards],
+            "getDashboardTemplates": lambda _: [],
+            "dashboardParameter": lambda _: None,  # no dashboard here has any
+            "getWidget": lambda arguments: {
+                "widget": _shown_widget(arguments["widgetId"], *self._widget(arguments["widgetId"]))
+            },
             "getDashboardQueryWidgetData": self._query_widget,
             "getDashboardQuestionWidgetData": self._question_widget,
             "getPaginatedQueryWidgetData": lambda arguments: self.queries.v1(arguments["queryInput"]),

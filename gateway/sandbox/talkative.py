@@ -1,12 +1,12 @@
 """A talkative upstream: it answers every root field and path that it has no rule for, with everything it knows.
 
-So that a gateway is found out that passes on what it should not: whatever it forwards, the whole graph comes back. A
-document that is not valid is answered like one that is.
+So that a gateway is found out that passes on what it should not: whatever it forwards, the whole graph comes back. Such
+a document is not validated, and its other fields are null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -16,12 +16,17 @@ from gateway.sandbox.account import Account
 from gateway.sandbox.graph import Graph
 
 
-def talk(document: DocumentNode, known: Any) -> dict[str, Any]:
-    """The data of an answer: all that is known, for each root field of each operation, by the name it was given."""
+def talk(document: DocumentNode, rules: Collection[str], known: Any) -> dict[str, Any]:
+    """The data of an answer: all that is known, for each root field without a rule, by the name that it was given.
+
+    The fields of all operations count. Empty where each has its rule.
+    """
     operations = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    roots = (field for operation in operations for field in _fields(operation.selection_set, fragments, frozenset()))
-    return {(field.alias or field.name).value: known for field in roots}
+    roots = [field for operation in operations for field in _fields(operation.selection_set, fragments, frozenset())]
+    if all(field.name.value in rules for field in roots):
+        return {}
+    return {(field.alias or field.name).value: None if field.name.value in rules else known for field in roots}
 
 
 def _fields(
@@ -45,4 +50,5 @@ def everything(graph: Graph, account: Account) -> dict[str, Any]:
         "edges": [relationship.wire() for relationship in graph.relationships],
         "dashboards": [asdict(dashboard) for dashboard in account.dashboards],
         "parameters": account.values(),
+        "settings": [{"of": key, "data": data} for key, data in account.settings.items()],
     }

@@ -80,6 +80,16 @@ async def test_query_v2_is_always_deferred_and_its_state_tells_more(upstream):
     assert "cursor" not in await document(again["url"])
 
 
+async def test_query_v2_gives_row_metadata_when_asked(upstream):
+    query = "FIND team AS t THAT HAS AS h Person AS p RETURN t.name LIMIT 1"
+    asked = "query($q: String!) { queryV2(query: $q, returnRowMetadata: true) { url } }"
+    (row,) = (await document((await upstream.graphql(asked, q=query))["data"]["queryV2"]["url"]))["data"]
+    named = row["_meta"]["byAlias"]
+    assert set(named) == {"t", "h", "p"}
+    assert upstream.graph.entity(named["t"]["id"]).get("_id") == named["t"]["entity"]["_id"]
+    assert upstream.graph.relationship(named["h"]["id"]).get("_id") == named["h"]["relationship"]["_id"]
+
+
 async def test_a_result_is_waited_for_as_often_as_asked(started):
     url = await deferred(await started(deferring(in_progress=2)))
     assert [(await document(url))["status"] for _ in range(4)] == ["IN_PROGRESS"] * 2 + ["COMPLETED"] * 2

@@ -70,6 +70,19 @@ def test_variables_and_parameters_reach_the_query(ask):
     assert refused.value.code == "VALIDATION_ERROR"
 
 
+def test_row_metadata_say_what_the_aliases_of_a_row_stand_for(ask):
+    query = "FIND odd AS o RETURN o.displayName AS name LIMIT 1"
+    row = {"name": "1", "_meta": {"byAlias": {"o": {"id": "v-1", "entity": {"_id": "id-1"}}}}}
+    assert ask(query, flags={"rowMetadata": True})["data"] == [row]
+    assert ask(query, flags={"rowMetadata": False})["data"] == [{"name": "1"}]
+    assert ask("FIND odd", flags={"rowMetadata": True}) == ask("FIND odd")
+
+
+@pytest.mark.parametrize("query", ["FIND UNIQUE odd AS o RETURN o._type", "FIND odd AS o RETURN COUNT(o)"])
+def test_rows_of_several_matches_have_no_metadata(ask, query):
+    assert ask(query, flags={"rowMetadata": True}) == ask(query)
+
+
 def test_a_text_that_is_no_query_is_a_parser_error_that_says_where(ask):
     with pytest.raises(QueryError, match=r"Error parsing query\..* at line 2 column \d+") as refused:
         ask("FIND *\nWITH AND")
@@ -82,7 +95,6 @@ def test_a_text_that_is_no_query_is_a_parser_error_that_says_where(ask):
         {"deferredFormat": "XML"},
         {"deferredResponse": "SOON"},
         {"scopeFilters": [{"org": "a"}]},
-        {"flags": {"rowMetadata": True}},
         {"flags": {"unknown": True}},
         {"unknown": 1},
         {"cursor": 5},
@@ -98,7 +110,7 @@ def test_what_the_sandbox_cannot_do_it_refuses(arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"deferredResponse": "FORCE"}, {"flags": {}}, {"returnRowMetadata": True}, {"scopeFilters": [{}]}]
+    "arguments", [{"deferredResponse": "FORCE"}, {"flags": {}}, {"returnRowMetadata": 1}, {"scopeFilters": [{}]}]
 )
 def test_the_arguments_of_query_v2_are_its_own(arguments):
     with pytest.raises(QueryError) as refused:

@@ -181,7 +181,6 @@ async def test_an_ended_job_takes_nothing_more(bare):
         ("events", {"events": 5}, 400, "EVENTS_IS_NOT_ARRAY"),
         ("finalize", {"partialDatasets": {"types": "x"}}, 400, "INVALID_REQUEST_BODY"),
         ("finalize", {"partialDatasets": []}, 400, "INVALID_REQUEST_BODY"),
-        ("uploadUrl", {}, 501, "UPLOAD_URL_NOT_SUPPORTED"),
     ],
 )
 async def test_a_bad_upload_is_refused_with_a_code(bare, name, body, status, code):
@@ -197,6 +196,27 @@ async def test_flags_of_an_upload_are_in_the_query_string(bare):
     assert (await bare.call("POST", path, json={"entities": [item, item]}))[0] == 400
     flagged = f"{path}?ignoreDuplicates=true&ignoreIllegalProperties=true"
     assert (await bare.call("POST", flagged, json={"entities": [item, item]}))[0] == 200
+
+
+async def test_whoever_has_the_upload_url_of_a_job_may_upload(bare):
+    job = (await bare.post(JOBS, {"source": "api", "scope": "s"}))["job"]
+    told = await bare.post(f"{JOBS}/{job['id']}/uploadUrl", {})
+    assert told["expiresAt"] > job["startTimestamp"]
+    url, _, signature = told["uploadUrl"].partition("?")
+    body = {"entities": [{"_key": "1", "_type": "asset", "_class": "Device"}]}
+    async with aiohttp.ClientSession() as stranger:
+        statuses = []
+        for address, headers in (
+            (url, {}),
+            (f"{url}x?{signature}", {}),
+            (told["uploadUrl"], {"Authorization": "Bearer x"}),
+            (told["uploadUrl"], {}),
+        ):
+            async with stranger.put(address, json=body, headers=headers) as response:
+                statuses.append(response.status)
+    assert statuses == [403, 403, 400, 200]
+    await bare.post(f"{JOBS}/{job['id']}/finalize", {})
+    assert len((await bare.query("FIND asset"))["data"]) == 1
 
 
 async def test_an_unknown_job_is_a_404(bare):

@@ -24,6 +24,9 @@ async def test_a_widget_shows_what_its_query_finds(upstream):
             dashboardId: $d, widgetId: $w, ownerId: "o", beginTimestamp: 0, endTimestamp: 1
           ) { data { results } }
           getPaginatedQueryWidgetData(queryInput: $q) { type data totalCount }
+          getWidget(boardId: $d, boardType: "ACCOUNT", widgetId: $w) { widget }
+          getDashboardTemplates { name }
+          dashboardParameter(id: "none") { name }
           getDashboardWidgetSettings(dashboardId: $d, ownerId: "o") { data }
           getDashboardLayoutSettings(dashboardId: $d, ownerId: "o") { dashboardId }
         }""",
@@ -31,6 +34,8 @@ async def test_a_widget_shows_what_its_query_finds(upstream):
         w=WIDGET,
         q={"query": QUERY},
     )
+    assert (data["getDashboardTemplates"], data["dashboardParameter"]) == ([], None)
+    assert data["getWidget"]["widget"]["config"]["queries"][0]["query"] == QUERY
     (result,) = data["getDashboardQueryWidgetData"]["data"]
     assert (result["name"], result["data"]) == ("Public repositories", found["data"])
     async with aiohttp.ClientSession() as stranger, stranger.get(result["url"]) as state:

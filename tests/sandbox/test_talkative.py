@@ -20,6 +20,13 @@ async def test_an_unknown_root_is_answered_with_all_there_is(started):
         assert known["dashboards"][0]["id"] == "123456"
 
 
+async def test_of_a_mixed_document_only_the_unknown_part_is_told(started):
+    upstream = await started(TALKATIVE)
+    data = (await upstream.graphql("mutation { entityCount __typename a: unheardOf }"))["data"]
+    assert (data["entityCount"], data["__typename"], len(data["a"]["vertices"])) == (None, None, len(upstream.graph))
+    assert "errors" in await upstream.graphql("mutation { entityCount }")
+
+
 async def test_a_known_root_is_answered_as_ever(started):
     upstream = await started(TALKATIVE)
     assert (await upstream.graphql('mutation { setSettings(resourceType: "a", category: "b") { category } }'))[
