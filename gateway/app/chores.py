@@ -63,10 +63,11 @@ async def chores(
     canary, each = Canary(store, deps.metrics, world), settings.store.canary_seconds
     checks = options.checks(settings)
     alarms = deps.pages.alarms
-    await alarms.round()  # before the first call, which might be of a class that is refused
+    await alarms.hear()  # before the first call, which might be of a class that is refused
     try:
         async with _beside() as every:
-            every(ALARM_SECONDS, alarms.round)
+            every(ALARM_SECONDS, alarms.hear)
+            every(ALARM_SECONDS, alarms.tell)
             every(checks.seconds, AddressChecks(deps.services(), checks).round)
             every(settings.keys.last_used_seconds, writer.round)
             every(COUNTING_SECONDS, count, first=0)

@@ -20,7 +20,6 @@ queries are refused then.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -78,9 +77,9 @@ class Alarms:
         self._now = now
         self._is_read = store is None
         self._kept: dict[str, str] = {}  # in the store: id and organization
+        self._written: dict[str, str] = {}  # to the store, since it was asked
         self._unwritten: dict[str, Alarm] = {}
         self._by_organization: Counter[str] = Counter()
-        self._turn = asyncio.Lock()
         self._is_failing = False
 
     @property
@@ -117,26 +116,41 @@ class Alarms:
         )
         self._unwritten.setdefault(alarm.id, alarm)
         self._count()
-        with suppress(StoreUnavailable):  # the next round tells
-            async with self._turn:
-                await self._write()
+        with suppress(StoreUnavailable):  # a later round tells
+            await self._write()
 
-    async def round(self) -> None:
-        """Writes what is to be written, then reads what is open; what fails is left to the next round."""
+    async def tell(self) -> None:
+        """A round of writing what could not be written; what fails again is left to the next one."""
+        with suppress(StoreUnavailable):  # the metric tells
+            await self._write()
+
+    async def hear(self) -> None:
+        """A round of reading what is open. It waits for nobody who writes, who may have to wait for a gateway that is
+        stopped, see `stores.leases`."""
         try:
-            async with self._turn:  # else an alarm that is written meanwhile would be in neither
-                await self._write()
-                await self._read()
+            await self._read()
         except StoreUnavailable as away:
             self._note(away)
         else:
             self._note(None)
 
-    async def _read(self) -> None:
-        if self._store is not None:
-            self._kept = await self._store.alarmed()
-            self._is_read = True
+    async def _write(self) -> None:
+        if self._store is None:
+            return
+        for alarm in tuple(self._unwritten.values()):
+            await self._store.keep(alarm)
+            self._kept[alarm.id] = self._written[alarm.id] = alarm.organization
+            self._unwritten.pop(alarm.id, None)  # by now another call may have written it, too
             self._count()
+
+    async def _read(self) -> None:
+        if self._store is None:
+            return
+        self._written = {}
+        found = await self._store.alarmed()
+        self._kept = found | self._written  # what was written since the question need not be in its answer
+        self._is_read = True
+        self._count()
 
     def _note(self, fault: StoreUnavailable | None) -> None:
         """Logs when rounds begin to fail and when they succeed again, not each of them."""
@@ -145,15 +159,6 @@ class Alarms:
         if fault is None and self._is_failing:
             _log.warning("alarms of other gateways are heard of again")
         self._is_failing = fault is not None
-
-    async def _write(self) -> None:
-        if self._store is None:
-            return
-        for alarm in tuple(self._unwritten.values()):
-            await self._store.keep(alarm)
-            self._kept = self._kept | {alarm.id: alarm.organization}
-            del self._unwritten[alarm.id]
-            self._count()
 
     def _is_open(self, alarm: str) -> bool:
         return alarm in self._kept or alarm in self._unwritten

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -174,18 +174,51 @@ async def test_a_hundred_calls_at_once_tell_once(chosen, graph, keys):
         assert len(await one.control.desk.alarming.list_alarms(Operator())) == 1
 
 
+async def test_who_waits_to_tell_of_an_alarm_hears_of_others_meanwhile(chosen, keys, database):
+    """A change may wait for a gateway that is stopped, for as long as a lease."""
+
+    def check(kind):
+        predicate = Predicate((Condition((("_type", (kind,)),)),))
+        return Check(predicate, "list", (), 250, SEAL, None, {}, organization="acme")
+
+    def is_refused(alarms, kind):
+        with suppress(Stop):
+            alarms.refuse(check(kind))
+            return False
+        return True
+
+    settings = chosen(store={"sqlite": database, "sql_wait": 60})
+    async with opened_control(settings) as one, opened_control(settings) as other, asyncio.TaskGroup() as group:
+        here, there = (Alarms(Metrics(), control.desk.alarming) for control in (one, other))
+        await here.hear()
+        await there.raised(check("a"), "an object", "call-1")
+        with closing(sqlite3.connect(database, isolation_level=None)) as lock:
+            lock.execute("BEGIN IMMEDIATE")
+            telling = group.create_task(here.raised(check("b"), "an object", "call-2"))
+            await asyncio.sleep(0)
+            assert not is_refused(here, "a")
+            await here.hear()
+            assert not telling.done()
+            assert [is_refused(here, kind) for kind in "abc"] == [True, True, False]
+            lock.execute("ROLLBACK")
+        await telling
+        await there.hear()
+        for alarms in (here, there):
+            assert [is_refused(alarms, kind) for kind in "abc"] == [True, True, False]
+
+
 async def test_a_worker_that_has_not_read_them_once_lets_nothing_through(chosen, keys, database, caplog):
     check = Check(Predicate((Condition((("a", ("b",)),)),)), "list", (), 250, SEAL, None, {}, organization="acme")
     async with opened_control(chosen()) as control:
         alarms = Alarms(Metrics(), control.desk.alarming)
         hidden = database.rename(database.with_suffix(".away"))
         for _ in range(2):
-            await alarms.round()
+            await alarms.hear()
             with pytest.raises(Stop) as caught:
                 alarms.refuse(check)
             assert caught.value.refusal.reason is Reason.STORE_UNAVAILABLE
         hidden.rename(database)
-        await alarms.round()
+        await alarms.hear()
         alarms.refuse(check)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]  # of when it began and ended
 
