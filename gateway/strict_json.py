@@ -32,8 +32,8 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     Raises StrictJSONError. Numbers keep Python's reading: int without limit of size, float as IEEE double.
     """
     source = _decoded(text)
-    if _deeper(source, max_depth):
-        raise StrictJSONError(f"nested deeper than {max_depth} levels")
+    if (place := _deeper(source, max_depth)) is not None:
+        raise StrictJSONError(f"nested deeper than {max_depth} levels at {_place(source, place)}")
     try:
         value = _decoder.decode(source)
     except StrictJSONError:
@@ -58,20 +58,25 @@ def _decoded(text: str | bytes) -> str:
     return text
 
 
-def _deeper(source: str, limit: int) -> bool:
-    """Whether brackets nest deeper than the limit; counted before parsing because the parser recurses."""
+def _deeper(source: str, limit: int) -> int | None:
+    """Where brackets nest deeper than the limit, if they do; counted before parsing because the parser recurses."""
     if source.count("[") + source.count("{") <= limit:
-        return False
+        return None
     depth = 0
     for match in _BRACKETS.finditer(source):
         token = match.group()
         if token in "[{":
             depth += 1
             if depth > limit:
-                return True
+                return match.start()
         elif token in "]}":
             depth -= 1
-    return False
+    return None
+
+
+def _place(source: str, at: int) -> str:
+    """In the words of the standard parser."""
+    return f"line {source.count(chr(10), 0, at) + 1} column {at - source.rfind(chr(10), 0, at)}"
 
 
 def _is_plain(source: str) -> bool:

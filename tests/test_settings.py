@@ -404,6 +404,12 @@ def test_all_faulty_rows_are_told_at_once(file):
     assert len(faults(file(WHOLE + "\n[graph.roots]\n" + "\n".join(rows)))) == len(FAULTY_ROWS)
 
 
+def test_the_rows_in_readme_hold(file):
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    rows = readme.partition("<!-- roots -->\n```toml\n")[2].partition("```")[0]
+    assert set(load(file(WHOLE + rows)).graph.roots) == {"openBoard", "exportBoard"}
+
+
 def test_a_row_twice_is_a_fault(file):
     rows = '[graph.roots]\nf = [{ action = "*" }]\nf = [{ action = "*" }]\n'
     (fault,) = faults(file(WHOLE + rows))

@@ -46,7 +46,7 @@ class Upstream(Section):
     graphql: BaseURLs
     """Address of the GraphQL service, all of it: `https://…/graphql`, or a list."""
     persister: BaseURLs
-    """Address of the persister, without the `/persister/…` that follows it, or a list."""
+    """Address of the persister and of exports, without the `/persister/…` or `/entities` after it, or a list."""
     account: str = Field(min_length=1)
     """The account as the platform knows it, for the `JupiterOne-Account` header."""
     credential: Secret

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.authz import Rules, plan
 from gateway.authz.outcome import Assemble, Facts, Forward, Grounds, Local, Pass, Relink
+from gateway.authz.rules import ENFORCE
 from gateway.http1 import Reason
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -94,10 +95,10 @@ def keys(statements):
 
 @pytest.fixture
 def decide(principal, call):
-    def run(field, *permissions, kind="query"):
+    def run(field, *permissions, kind="query", rules=None):
         field = field if isinstance(field, str) else field.field
         body = {"query": f"{kind} {{ renamed: {field} {{ __typename }} }}"}
-        return plan(call("/graphql", body), principal(*permissions), Facts(), Rules(), 0)
+        return plan(call("/graphql", body), principal(*permissions), Facts(), rules or Rules(), 0)
 
     return run
 
@@ -130,6 +131,14 @@ def test_each_root_field_ends_as_its_class_says(decide, keys, key, kind):
             wanted[field] = expected(outcome, field)
     assert found == wanted
     assert len(found) > 340
+
+
+@pytest.mark.parametrize("key", ["a part of the graph", "everything but the graph", "something unrelated"])
+def test_enforcing_policies_on_query_fields_opens_nothing_else(decide, keys, key):
+    enforced = Rules(query_fields=ENFORCE)
+    for fields in FIELDS.values():
+        for field in set(fields) - {"queryV1", "queryV2"}:
+            assert ending(decide(field, *keys[key], rules=enforced)) == ending(decide(field, *keys[key])), field
 
 
 def test_there_is_an_expectation_for_every_key(keys):

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from gateway.authz.routes import ROUTES
 from gateway.cli import main
 from gateway.http1 import STATUS, Reason
 from gateway.settings import table
@@ -28,6 +29,13 @@ def test_the_settings_table_is_generated():
 def test_every_reason_is_explained_with_its_status():
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \|$", between("reasons"), re.MULTILINE)
     assert {(int(status), reason) for status, reason, _ in rows} == {(STATUS[reason], str(reason)) for reason in Reason}
+
+
+def test_every_route_is_in_the_table():
+    table = between("routes")
+    for path in ROUTES:
+        head = path.partition("/jobs")[0].partition("openapi.json")[0]
+        assert f"`{head}" in table or f" {head}" in table, path
 
 
 def test_every_command_is_named():
