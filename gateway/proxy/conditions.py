@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.authz.outcome import Check, Forward, Plan
+from gateway.authz.outcome import Batch, Check, Forward, Plan, Queried
 from gateway.policy import Predicate
 
 Condition = tuple[str, Predicate]
@@ -45,8 +45,8 @@ class Conditions:
 
     def note(self, organization: str, plan: Plan) -> None:
         """A plan that is about to be carried out."""
-        if isinstance(plan, Forward) and isinstance(plan.answer, Check) and self._options.on:
-            self._note((organization, plan.answer.predicate))
+        if self._options.on and (predicate := _predicate(plan)):
+            self._note((organization, predicate))
 
     def _note(self, condition: Condition) -> None:
         noted = self._noted.get(condition)
@@ -70,3 +70,14 @@ class Conditions:
         if len(self._noted) > self._options.remembered:
             self._noted.popitem(last=False)
         return condition
+
+
+def _predicate(plan: Plan) -> Predicate | None:
+    """What the answers of a plan are held against: one predicate, as they are all for one key."""
+    match plan:
+        case Forward(answer=Check(predicate=predicate)) | Queried(checks=((_, Check(predicate=predicate)), *_)):
+            return predicate
+        case Batch(elements):
+            return next(filter(None, map(_predicate, elements)), None)
+        case _:
+            return None

@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 
 import pytest
-from proxy.test_pages import check, pages, row
+from proxy.test_pages import REPOS, check, pages, row
 
 from gateway.authz import Rules
 from gateway.metrics import Metrics
+from gateway.proxy import ConditionOptions, Conditions, Rulebook
 from gateway.proxy.line import Whole
 
 ONE = {"query": '{ queryV1(query: "FIND *") { type data url totalCount cursor correlationId } }'}
@@ -20,7 +21,7 @@ KEY = "repos and dashboard"
 
 @pytest.fixture
 def setup(setup):
-    setup.changes = {"rules": Rules(query_fields="enforce", page=2)}
+    setup.changes = {"rules": Rulebook(Rules(query_fields="enforce", page=2))}
     return setup
 
 
@@ -194,6 +195,34 @@ async def test_in_an_array_a_failed_query_takes_nothing_else_away(gateway, upstr
 async def test_an_array_without_queries_says_nothing_of_narrowing(upstream, says, ask):
     upstream.script = Answers(says)
     assert "gateway-narrowed" not in (await ask([DASHBOARD, {"query": "{ entityCount }"}])).headers
+
+
+# --- policy probes ------------------------------------------------------------------------------------------------
+
+
+class TestProbes:
+    @pytest.fixture
+    def conditions(self):
+        return Conditions(ConditionOptions())
+
+    @pytest.fixture
+    def setup(self, setup, conditions):
+        setup.changes["conditions"] = conditions
+        return setup
+
+    @pytest.mark.parametrize("body", [ONE, TWO, [DASHBOARD, ONE], [TWO]])
+    async def test_the_condition_of_a_policy_that_comes_by_a_query_field_is_probed(
+        self, upstream, says, ask, conditions, body
+    ):
+        upstream.script = Answers(says, rest=[row(1)])
+        assert (await ask(body)).status == 200
+        assert conditions.take() == ("acme", REPOS)
+        assert conditions.take() is None
+
+    async def test_what_asks_no_query_notes_nothing(self, upstream, says, ask, conditions):
+        upstream.script = Answers(says)
+        await ask([DASHBOARD, {"query": "{ entityCount }"}])
+        assert conditions.take() is None
 
 
 # --- bounds -------------------------------------------------------------------------------------------------------
