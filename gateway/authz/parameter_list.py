@@ -38,10 +38,10 @@ from gateway.http1 import Reason
 from gateway.policy import Policy
 
 TOKENS = 300
-"""Lexical tokens of a document that is executed here, once for each of up to 250 items; a client's has some 40."""
+"""Lexical tokens of a document that is executed here, once for each of up to PAGE items; a client's has some 40."""
 
-PAGE = 250
-"""Parameters on a page where the caller does not ask for fewer: the platform's own page size."""
+PAGE = 100
+"""Parameters on a page at most: the list is executed here, field by field."""
 
 _SCHEMA = build_schema("""
     scalar ParameterValue

@@ -244,6 +244,20 @@ def test_a_row_opens_a_field_for_those_who_have_all_that_it_needs(principal, cal
     assert not passes(everything, deny(["dashboard:View"], ["dashboard:7"]))
 
 
+def test_a_row_about_the_graph_opens_its_field_to_who_may_read_all_of_it(principal, call, everything, statements):
+    allow, deny = statements
+    rules = Rules(roots=ROOTS | {"boardData": (Needs("query:ReadGraphData"),)})
+
+    def passes(*permissions):
+        made = plan(call("/graphql", {"query": "{ boardData { id } }"}), principal(*permissions), Facts(), rules, 0)
+        return isinstance(made, Forward)
+
+    assert passes(everything)
+    assert passes(allow(["query:ReadGraphData"]))
+    for part in ([allow(["query:ReadGraphData"], a="b")], [allow(["*"], a="b")], [everything, deny(["*"], a="b")]):
+        assert not passes(*part)
+
+
 def test_a_row_about_standards_follows_their_rules(principal, call, statements):
     allow, _ = statements
     needs = (Needs("compliance:GetStandard", "compliance-standard:{frameworkId}"),)
