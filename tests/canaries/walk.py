@@ -60,16 +60,17 @@ class Seen:
     @property
     def masked(self) -> bytes:
         """Without the time, and with what is random as long as it was: request id, cursors, sealed addresses."""
-        headers = dict(self.headers)
-        content = self.content.replace(headers.get("Date", "-").encode(), b"<date>")
-        if request_id := headers.get("X-Request-Id", ""):
-            content = content.replace(request_id.encode(), b"?" * len(request_id))
+        headers = {name.lower(): value.encode() for name, value in self.headers}
+        content = self.content
+        for name in ("date", "x-request-id"):
+            if value := headers.get(name):
+                content = content.replace(value, b"?" * len(value))
         return _SEALED.sub(lambda found: b"?" * len(found[0]), content)
 
     @property
     def json(self) -> Any:
         """The body's value; None for what is no JSON."""
-        packed = dict(self.headers).get("Content-Encoding") == "gzip"
+        packed = ("content-encoding", "gzip") in {(name.lower(), value) for name, value in self.headers}
         try:
             return json.loads(gzip.decompress(self.body) if packed else self.body)
         except ValueError:
@@ -206,6 +207,7 @@ def _settings(folder: Path, upstream: sandbox.Running, options: Mapping[str, Any
     return validated(
         {
             **{listener: {"port": 0} for listener in ("data", "admin", "ops")},
+            "calibration": {"on": False},
             "secrets": {"identity": "i" * 32, "seal": "s" * 32},
             "store": {"sqlite": folder / "gateway.db"},
             "decision_log": {"file": folder / "decisions.jsonl"},

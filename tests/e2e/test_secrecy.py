@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from itertools import count
 from random import Random
 
@@ -23,7 +24,7 @@ from gateway.authz.capabilities import Mode
 from gateway.control import NewKey
 from gateway.keys import Operator
 from gateway.sandbox.dialect import Dialect, SearchOrder
-from gateway.sandbox.graph import Graph
+from gateway.sandbox.graph import Graph, is_metadata
 from gateway.sandbox.queries import Serving
 from gateway.settings import validated
 from gateway.stores import Organization, create
@@ -94,8 +95,8 @@ async def test_two_graphs_with_the_same_visible_part_give_the_same_bytes(tmp_pat
             await gateway.control.logins.found(Organization("acme", "Acme"), "one@acme.example")
             for _ in range(ROUNDS):
                 round_ = drawn(random, mode)
-                one = round_.graphs[0]
-                other = otherwise(Chance(random), round_.permissions, one, mode)
+                one = plain(round_.graphs[0])
+                other = plain(otherwise(Chance(random), round_.permissions, one, mode))
                 key = NewKey("k", policy=policy(round_.permissions))
                 issued = await gateway.control.tokens.create_account_key(Operator(), key, organization="acme")
                 assert shown(one, round_) == shown(other, round_)
@@ -111,6 +112,16 @@ async def test_two_graphs_with_the_same_visible_part_give_the_same_bytes(tmp_pat
                     told += seen[0][0][0] == 200 and raw[0] != raw[1]
     assert asked > 150
     assert told > 100
+
+
+def plain(objects):
+    """Without properties that are named as metadata are: such an object raises an alarm, and then its class of queries
+    is refused, which is the one bit that a broken upstream gives away."""
+    return [[replace(thing, properties=named(thing.properties)) for thing in things] for things in objects]
+
+
+def named(properties):
+    return {name: value for name, value in properties.items() if not is_metadata(name)}
 
 
 def shown(objects, round_):
