@@ -11,8 +11,8 @@ from dataclasses import fields, replace
 from random import Random
 
 import pytest
-from calibration.interview import RUN, Upstream
 
+from calibration.interview import RUN, Upstream
 from gateway.authz.calibration import PROBES
 from gateway.authz.capabilities import CAPABILITIES, State
 from gateway.sandbox.dialect import PLAINEST, Dialect

@@ -12,8 +12,8 @@ from itertools import count
 from random import Random
 
 import pytest
-from calibration.interview import NOW, RUN, Upstream
 
+from calibration.interview import NOW, RUN, Upstream
 from gateway.authz.calibration import capabilities_of, renewed
 from gateway.authz.capabilities import TRUSTED, Capabilities, Mode, State
 from gateway.sandbox.dialect import Dialect
