@@ -72,7 +72,11 @@ def test_nesting_is_allowed_to_the_limit_and_no_further(start, end):
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("[[[[", "line 1 column 4"), ('[\n{"a": "[[["\n, "b":[[', "line 3 column 8"), ("[[[]]\n\n,[[[", "line 3 column 4")],
+    [
+        ("[[[[", "line 1 column 4"),
+        ('[\n{"a": "[[["\n, "b":[[', "line 3 column 8"),
+        ("[[[]]\n\n,[[[", "line 3 column 4"),
+    ],
 )
 def test_what_is_nested_too_deeply_is_told_with_its_place(text, place):
     with pytest.raises(StrictJSONError, match=f"nested deeper than 3 levels at {place}"):

@@ -11,6 +11,7 @@ Facts: JupiterOne's documentation ("Bulk upload schema", "Sync jobs API referenc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -27,7 +28,8 @@ _MAPPING = "_mapping"
 _Uploaded = Mapping[str, Any]
 """Member of the body -> what should be a list of objects."""
 
-_spelt = msgspec.json.Decoder(dict[str, list[dict[str, Raw]] | None])
+_Lists = dict[str, list[dict[str, Raw]] | None]
+_spelt = msgspec.json.Decoder(_Lists)
 
 
 def upload_refused(body: bytes, members: frozenset[str], instance: str | None) -> Refusal | None:
@@ -63,9 +65,9 @@ def _read(body: bytes) -> _Uploaded | Refusal:
 
 
 def _spelt_plainly(body: bytes) -> _Uploaded | None:
-    """What a body holds that has no white space between its objects and their members, as JSON.stringify writes it.
+    """What a body holds that is spelt as JSON.stringify or json.dumps does, down to the members of its objects.
 
-    A body of 5 MB takes 5 ms so, and the strict reader 100, in which a worker does nothing else. Written anew it must
+    A body of 5 MB takes 10 ms so, and the strict reader 100, in which a worker does nothing else. Written anew it must
     be the same bytes: then no member occurs twice, and each is spelt as read.
     """
     try:
@@ -73,7 +75,22 @@ def _spelt_plainly(body: bytes) -> _Uploaded | None:
         value = _spelt.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return value if msgspec.json.encode(value) == body else None
+    return value if body == msgspec.json.encode(value) or body == _spaced(value) else None
+
+
+def _spaced(value: _Lists) -> bytes:
+    """As json.dumps writes it, with a blank after each comma and colon outside of the texts."""
+    return b"{" + b", ".join([_name(name) + b": " + _spaced_list(things) for name, things in value.items()]) + b"}"
+
+
+def _spaced_list(things: list[dict[str, Raw]] | None) -> bytes:
+    if things is None:
+        return b"null"
+    members = (b", ".join([_name(name) + b": " + bytes(raw) for name, raw in thing.items()]) for thing in things)
+    return b"[" + b", ".join([b"{" + each + b"}" for each in members]) + b"]"
+
+
+_name = lru_cache(1024)(msgspec.json.encode)  # of members: an integration has some hundred different ones
 
 
 def _surplus(uploaded: _Uploaded, members: frozenset[str], instance: str | None) -> Iterator[str]:

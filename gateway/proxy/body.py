@@ -16,7 +16,7 @@ from gateway.proxy.wire import Incoming, Source, Stop
 
 _OVERLOADED = Refusal(Reason.OVERLOADED, "the gateway holds as many bodies as it has room for; try again in a moment")
 
-_BROKEN = Refusal(Reason.MALFORMED_BODY, "the body must be one whole member of gzip, with nothing after it")
+_BROKEN = Refusal(Reason.MALFORMED_BODY, "the body must be gzip, to its end")
 
 # What a body says it is decides how an upstream reads it; anything but plain JSON in UTF-8 could mean something else
 # there than here. RFC 8259 knows no charset parameter, but half of the clients send one.

@@ -83,9 +83,10 @@ _LEVELS = {State.FAILED: logging.WARNING, State.VERIFIED: logging.INFO, State.UN
 
 
 def _tell_changes(organization: str, before: Knowledge, known: dict[str, Known]) -> None:
+    """Without the reasons: they quote the upstream, who may name anything there; `gateway calibrate` tells them."""
     for name, now in known.items():
         if name not in before or before[name].state is not now.state:
-            _log.log(_LEVELS[now.state], "`%s` at the upstream of `%s`: %s, %s", name, organization, now.state, now.why)
+            _log.log(_LEVELS[now.state], "`%s` at the upstream of `%s` is %s", name, organization, now.state)
 
 
 class ConditionProbes:

@@ -9,6 +9,7 @@ from gateway.authz import Mode, Rules, plan
 from gateway.authz.conditioned import FORCED
 from gateway.authz.outcome import Check, Deny, Facts, Forward, Link, NeedBody, Relink, Upstream
 from gateway.http1 import Reason
+from gateway.policy import Condition, Predicate
 
 
 @pytest.fixture
@@ -184,3 +185,19 @@ def test_induced_refuses_a_policy_whose_deny_names_relationships(call, principal
     assert isinstance(plan(body, who, Facts(), Rules(mode=Mode.STRICT), 0), Forward)
     refused = plan(body, who, Facts(), Rules(mode=Mode.INDUCED), 0)
     assert "denies relationships" in refused.refusal.message
+
+
+def test_what_cannot_be_checked_is_refused_where_the_upstream_reads_the_condition_in_another_way(call, restricted):
+    (statement,) = restricted.policy.statements
+    doubted = Rules(doubted=frozenset({Predicate((statement.condition,))}))
+    for query in ("FIND * AS a RETURN COUNT(a)", "FIND UNIQUE * AS a RETURN a.name"):
+        assert isinstance(decide(call("/j1ql", {"query": query}), restricted), Forward)
+        made = plan(call("/j1ql", {"query": query}), restricted, Facts(), doubted, 0)
+        assert made.refusal.reason is Reason.UNSUPPORTED_QUERY
+        assert "reads the condition of its policy in another way" in made.refusal.message
+    for query in ("FIND *", "FIND * AS a RETURN a.name", "FIND * AS a THAT HAS b RETURN TREE"):
+        assert isinstance(plan(call("/j1ql", {"query": query}), restricted, Facts(), doubted, 0), Forward)
+    other = Rules(doubted=frozenset({Predicate((Condition((("p", ("x",)),)),))}))
+    assert isinstance(
+        plan(call("/j1ql", {"query": "FIND * AS a RETURN COUNT(a)"}), restricted, Facts(), other, 0), Forward
+    )

@@ -14,6 +14,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(scope="module")
+def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A gateway whose `queryV1` is open to keys with a condition."""
+    with installation(tmp_path_factory.mktemp("enforcing"), graph={"query_fields": "enforce"}) as world:
+        yield world
+
+
 @pytest.fixture(scope="session")
 def node() -> Node:
     program = shutil.which("node", path=PROGRAMS)

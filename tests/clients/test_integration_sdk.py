@@ -7,19 +7,23 @@ when one fails.
 from __future__ import annotations
 
 import json
+import socket
 from collections import Counter
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
-from clients.world import ACCOUNT, INSTALLED, INSTANCE, OTHER_INSTANCE, SUPER, allow
+from clients.world import ACCOUNT, INSTALLED, INSTANCE, OTHER_INSTANCE, SUPER, allow, installation
 from gateway.sandbox.faults import Fault, Kind
 from revocation.processes import until
 
 ENTITIES, EDGES = "demo_server", "demo_server_uses_server"
 JOBS = "/persister/synchronization/jobs"
+PROGRAM = str(INSTALLED / ".bin" / "j1-integration")
 
 
-def write_project(folder, files, per_file):
+def write_project(folder, files, per_file, raw="as the provider said it"):
     """What a run of an integration leaves for `sync`: files of entities, and of relationships from each to the next."""
     graph = folder / ".j1-integration" / "graph" / "fetch-servers"
     for kind in ("entities", "relationships"):
@@ -28,16 +32,16 @@ def write_project(folder, files, per_file):
     (folder / ".j1-integration" / "summary.json").write_text(json.dumps(summary))
     for file in range(files):
         numbers = range(file * per_file, (file + 1) * per_file)
-        entities = {"entities": [entity(number) for number in numbers]}
+        entities = {"entities": [entity(number, raw) for number in numbers]}
         (graph / "entities" / f"{file}.json").write_text(json.dumps(entities))
         relationships = {"relationships": [relationship(number) for number in numbers if number]}
         (graph / "relationships" / f"{file}.json").write_text(json.dumps(relationships))
 
 
-def entity(number):
-    raw = [{"name": "default", "rawData": {"id": number, "note": "as the provider said it"}}]
+def entity(number, raw):
+    provided = [{"name": "default", "rawData": {"id": number, "note": raw}}]
     names = {"_key": f"server:{number}", "_type": ENTITIES, "_class": ["Host"], "displayName": f"server {number}"}
-    return names | {"rank": number, "_rawData": raw}
+    return names | {"rank": number, "_rawData": provided}
 
 
 def relationship(number):
@@ -48,16 +52,19 @@ def relationship(number):
 @pytest.fixture
 def cli(world, node, tmp_path):
     """The words that start a command against the gateway."""
-    program = str(INSTALLED / ".bin" / "j1-integration")
 
     def words(command, secret, *more):
         if command == "sync":
-            login = ["--account", ACCOUNT, "--api-key", secret, "--project-path", str(tmp_path)]
-        else:
-            login = ["--jupiterone-account-id", ACCOUNT, "--jupiterone-api-key", secret]
-        return [program, command, "--api-base-url", world.url, *login, *more]
+            return sync(world, secret, tmp_path, *more)
+        login = ["--jupiterone-account-id", ACCOUNT, "--jupiterone-api-key", secret]
+        return [PROGRAM, command, "--api-base-url", world.url, *login, *more]
 
     return words
+
+
+def sync(world, secret, project, *more):
+    login = ["--api-base-url", world.url, "--account", ACCOUNT, "--api-key", secret]
+    return [PROGRAM, "sync", *login, "--project-path", str(project), *more]
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +158,56 @@ def test_a_key_revoked_in_the_middle_of_a_job_is_stopped_at_the_next_call(world,
     assert len(world.received) <= reached + 1, "one call may have passed the gateway when the key was revoked"
     assert not {"finalize", "abort"} & set(routes(world))
     assert world.count(ENTITIES) == before
+
+
+LARGE = 300_000
+"""Characters of the raw data that an entity has where it is to be large."""
+
+
+def test_what_is_too_large_is_shrunk_and_sent_again(node, tmp_path):
+    """The SDK drops raw data until a batch has less than 5.5 MB."""
+    (tmp_path / "world").mkdir()
+    write_project(tmp_path, files=1, per_file=25, raw="x" * LARGE)
+    with installation(tmp_path / "world", limits={"inspected_upload": 6_000_000}) as world:
+        words = sync(world, world.integration_key().secret, tmp_path, "-i", INSTANCE)
+        ended = node.run(*words)
+        assert ended.code == 0, ended.said
+        assert world.count(ENTITIES) == 25
+        sizes = [call.size for call in world.received if call.path.endswith("/entities")]
+        assert len(sizes) == 1
+        assert sizes[0] < 5_500_000
+        until(lambda: world.reasons == ["too_large"])
+
+
+def test_what_there_is_no_room_for_is_sent_again(node, tmp_path):
+    """Somebody who does not finish an upload holds the room that the SDK's uploads need, until one was refused."""
+    (tmp_path / "world").mkdir()
+    write_project(tmp_path, files=1, per_file=30, raw="x" * LARGE)
+    with installation(tmp_path / "world", limits={"buffered": 7_000_000}) as world:
+        issued = world.integration_key()
+        job = start_job(world, issued.secret)
+        with unfinished(world, issued.secret, f"{JOBS}/{job}/entities", size=5_000_000):
+            process = node.start(sync(world, issued.secret, tmp_path, "-i", INSTANCE, "--upload-batch-size", "10"))
+            until(lambda: "overloaded" in world.reasons)
+        said, _ = process.communicate(timeout=100)
+        assert process.returncode == 0, said
+        assert world.count(ENTITIES) == 30
+
+
+def start_job(world, secret):
+    made = world.python_client(secret).start_sync_job(INSTANCE, "DIFF", "integration-external")
+    return made["job"]["id"]
+
+
+@contextmanager
+def unfinished(world, secret, path, size):
+    """An upload of which all but the last byte was sent, and taken by the gateway."""
+    address = urlsplit(world.url)
+    head = [f"POST {path} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {secret}"]
+    head += ["Content-Type: application/json", f"Content-Length: {size}"]
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + b" " * (size - 1))
+        yield
 
 
 # --- validate-question-file ---------------------------------------------------------------------------------------

@@ -20,7 +20,10 @@ COUNT = "{ entityCount }"
 @pytest.fixture
 def client(world, node):
     """Makes calls in rounds and gives the outcomes, one for each call."""
+    return client_of(world, node)
 
+
+def client_of(world, node):
     def calls(secret, *rounds, **more):
         told = {"url": world.url, "account": ACCOUNT, "key": secret, "do": rounds, **more}
         ended = node.run(str(HERE / "node_client.cjs"), json.dumps(told))
@@ -106,3 +109,33 @@ def test_a_tree_is_answered_at_once(world, client):
     (told,) = client(world.key(*SUPER).secret, [["queryV1", "FIND github_repo THAT RELATES TO * RETURN TREE"]])
     assert told["value"]["vertices"]
     assert told["value"]["edges"]
+
+
+# --- a key with a condition, where `queryV1` is open to it ----------------------------------------------------------
+
+
+@pytest.fixture
+def restricted(enforcing, node):
+    """Makes calls with a key that sees the objects of one type."""
+    calls, secret = client_of(enforcing, node), enforcing.key(*REPOS).secret
+    return lambda *rounds: calls(secret, *rounds)
+
+
+def test_a_key_with_a_condition_reads_what_it_may_see_and_nothing_else(enforcing, restricted):
+    """250 rows to each page but the last: the client takes a shorter one for the end."""
+    repos = {entity.get("_id") for entity in enforcing.upstream.graph.of_type("github_repo")}
+    assert len(repos) > 250
+    (told,) = restricted([["queryV1", "FIND *"]])
+    assert sorted(row["entity"]["_id"] for row in told["value"]) == sorted(repos)
+
+
+def test_a_key_with_a_condition_counts_what_it_may_see(enforcing, restricted):
+    told = restricted([["queryV1", "FIND * AS e RETURN COUNT(e) AS n"], ["queryV1", "FIND User AS u RETURN u.email"]])
+    assert [each["value"] for each in told] == [[{"n": enforcing.count("github_repo")}], []]
+
+
+def test_what_cannot_be_narrowed_is_refused_once_and_in_words(enforcing, restricted):
+    before = len(enforcing.decisions())
+    (told,) = restricted([["queryV1", "FIND github_repo THAT SOMEHOW RELATES TO User"]])
+    assert "SOMEHOW" in told["error"]
+    assert len(enforcing.decisions()) == before + 1

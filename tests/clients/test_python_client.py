@@ -125,6 +125,49 @@ def test_a_revoked_key_ends_at_once(world):
     assert world.received == []
 
 
+# --- a key with a condition, where `queryV1` is open to it ----------------------------------------------------------
+
+
+@pytest.fixture
+def restricted(enforcing):
+    return enforcing.python_client(enforcing.key(*REPOS).secret)
+
+
+@pytest.fixture
+def repos(enforcing):
+    """What the key may see."""
+    return {entity.get("_id") for entity in enforcing.upstream.graph.of_type("github_repo")}
+
+
+def test_a_key_with_a_condition_reads_what_it_may_see_by_cursor(restricted, repos):
+    assert len(repos) > 250, "there are several pages"
+    rows = restricted.query_v1("FIND *")["data"]
+    assert sorted(row["entity"]["_id"] for row in rows) == sorted(repos)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_key_with_a_condition_reads_what_it_may_see_by_skip_and_limit(restricted, repos):
+    rows = restricted.query_v1("FIND *", skip=250, limit=250)["data"]
+    assert sorted(row["entity"]["_id"] for row in rows) == sorted(repos)
+
+
+def test_a_key_with_a_condition_reads_what_it_may_see_from_deferred_results(restricted, repos):
+    rows = restricted.query_with_deferred_response("FIND *")
+    assert sorted(row["entity"]["_id"] for row in rows) == sorted(repos)
+
+
+def test_a_key_with_a_condition_gets_tables_and_trees(restricted, repos):
+    assert restricted.query_v1("FIND * AS e RETURN COUNT(e) AS n")["data"] == [{"n": len(repos)}]
+    tree = restricted.query_v1("FIND github_repo RETURN TREE")
+    assert {vertex["entity"]["_id"] for vertex in tree["vertices"]} == repos
+
+
+def test_what_cannot_be_narrowed_is_refused_in_words(restricted):
+    assert "SOMEHOW" in refusal(lambda: restricted.query_v1("FIND github_repo THAT SOMEHOW RELATES TO User"))
+
+
+# --- the loop of a key that does not work ---------------------------------------------------------------------------
+
 LOOPS = """
 import sys
 from jupiterone import JupiterOneClient, constants

@@ -100,10 +100,17 @@ class World:
     def decisions(self) -> list[dict[str, Any]]:
         """The records of all calls, as soon as none is under way and all are written."""
         file = self.folder / "decisions.jsonl"
-        until(lambda: not self._metric("gateway_requests_in_flight"))
+        until(lambda: not self._metric("gateway_inflight_requests"))
         ended = self._metric("gateway_requests_total")
         until(lambda: len(file.read_bytes().splitlines()) >= ended)
         return [json.loads(line) for line in file.read_bytes().splitlines()]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why calls were refused so far, in order."""
+        file = self.folder / "decisions.jsonl"
+        records = [json.loads(line) for line in file.read_bytes().splitlines()]
+        return [record["reason"] for record in records if "reason" in record]
 
     def _metric(self, name: str) -> float:
         """The sum over its labels."""
@@ -133,6 +140,7 @@ def settings(folder: Path, upstream: sandbox.Running, more: dict[str, Any]) -> d
         "secrets": {"identity": "i" * 32, "seal": "s" * 32},
         "store": {"sqlite": folder / "gateway.db"},
         "decision_log": {"file": folder / "decisions.jsonl"},
+        "calibration": {"on": False},  # what reaches the platform is what a client sent
         "organizations": {ACCOUNT: {"upstream": binding}},
         **more,
     }

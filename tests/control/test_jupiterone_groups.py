@@ -481,6 +481,16 @@ async def test_the_account_is_the_callers_own(platform, face, stranger, admin):
     assert (await given(face, await platform.caller(key), query))["accountUsers"]["items"] == []
 
 
+async def test_the_platforms_own_server_for_assistants_learns_whose_key_it_has(face, admin):
+    """The document by which it tests its connection, whoever asks."""
+    document = """query account { iamGetAccount {
+      accountId accountSubdomain accountName accountOwner status accountType accountLogoUrl __typename
+    } }"""
+    told = await given(face, admin, document)
+    assert (told["accountId"], told["accountSubdomain"], told["status"]) == ("acme", "acme", "ACTIVE")
+    assert (told["accountOwner"], told["accountType"], told["accountLogoUrl"]) == (None, None, None)
+
+
 async def test_audit_events_come_newest_first_in_pages(platform, face, admin, stranger, user):
     made = await group(face, admin, "developers", *KEYS)
     query = """query ($limit: Int, $cursor: String) { getAuditEventsForAccount(limit: $limit, cursor: $cursor) {

@@ -38,6 +38,7 @@ async def _get_account(asking: Asking, _given: Given) -> dict[str, Any]:
     return {
         "id": found.id,
         "accountId": found.id,
+        "accountSubdomain": found.id,
         "accountName": found.name,
         "status": ACTIVE,
         "accountUsers": later(get_user_list),

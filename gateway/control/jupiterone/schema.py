@@ -322,7 +322,12 @@ input DeleteAccountUserInput { user: ID! }
 type IamAccountNode {
   id: ID!
   accountId: ID!
+  accountSubdomain: String!
   accountName: String!
+  """These are the platform's own business: always null."""
+  accountOwner: String
+  accountType: String
+  accountLogoUrl: String
   status: String!
   accountUsers(limit: Int!, cursor: String): IamAccountUserPage
   accountGroups(limit: Int!, cursor: String): IamGroupPage
