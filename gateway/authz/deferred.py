@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from mmap import mmap
 from typing import Literal
 
 import msgspec
@@ -23,6 +22,7 @@ from gateway.authz.conditioned import conditioned
 from gateway.authz.documents import Field
 from gateway.authz.graphql_call import decide_field
 from gateway.authz.outcome import Collect, Deny, Grounds, Link, Postponed, Unusable
+from gateway.authz.rows import Body
 from gateway.authz.rules import Rules
 from gateway.http1 import Reason, Refusal
 from gateway.keys import Principal
@@ -111,7 +111,7 @@ def put_aside(body: bytes) -> str | Unusable:
         return Unusable("it put no result aside")
 
 
-def read_state(document: bytes | mmap) -> State | Unusable:
+def read_state(document: Body) -> State | Unusable:
     try:
         return _state.decode(document)
     except (msgspec.DecodeError, RecursionError):
@@ -164,16 +164,31 @@ def _relinked(body: bytes, path: tuple[str, ...], link: Link, ours: Callable[[st
     return _encode(members) if changed else None
 
 
-def restated(document: bytes | mmap, ours: Callable[[str], str]) -> Sequence[bytes | msgspec.Raw] | Unusable:
-    """A document that says whether a result is there, in pieces, with our address as its `url`."""
+def restated(
+    document: Body, place: str, ours: Callable[[str], str], result: Body = b""
+) -> Sequence[bytes | msgspec.Raw] | Unusable:
+    """A document that says whether a result is there, in pieces and in both contracts, with our address as its `url`.
+
+    `place` is where it lies itself, which is where the result is if it says no other; `result` is one that it does not
+    hold, if that was fetched.
+    """
     try:
         members = _members.decode(document)
-        place = _text.decode(members["url"]) if "url" in members else None
+        elsewhere = _text.decode(members["url"]) if "url" in members else None
     except (msgspec.DecodeError, RecursionError):
         return Unusable("it does not say whether the result is there")
-    if place is not None:
-        members["url"] = msgspec.Raw(_encode(ours(place)))
+    members = _members_of(result) | members
+    if elsewhere is not None or "data" in members:
+        members["url"] = msgspec.Raw(_encode(ours(elsewhere or place)))
     pieces: list[bytes | msgspec.Raw] = []
     for name, value in members.items():
         pieces += [b",", _encode(name), b":", value]
     return [b"{", *pieces[1:], b"}"]
+
+
+def _members_of(result: Body) -> dict[str, msgspec.Raw]:
+    """None for what is no object: CSV has no members that a document could have."""
+    try:
+        return _members.decode(result)
+    except (msgspec.DecodeError, RecursionError):
+        return {}

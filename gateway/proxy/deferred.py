@@ -180,10 +180,15 @@ async def _pass_state(context: Context, decided: Decided, line: Line, postponed:
         return context.deps.results.ours(decided.call, result, line.binding)
 
     async with _read(context, line, postponed.place) as document:
-        pieces = restated(document, ours)
-        if isinstance(pieces, Unusable):
-            raise Stop(_FAILED, pieces.why)
-        await answer_in_pieces(context, pieces, ())
+        state = read_state(document)
+        if isinstance(state, Unusable):
+            raise Stop(_FAILED, state.why)
+        alone = state.url if state.is_there and not state.holds_result else None
+        async with _read_json(context, line, alone) as result:
+            pieces = restated(document, postponed.place, ours, result)
+            if isinstance(pieces, Unusable):
+                raise Stop(_FAILED, pieces.why)
+            await answer_in_pieces(context, pieces, ())
 
 
 async def _collect_checked(context: Context, decided: Decided, line: Line, postponed: Postponed, check: Check) -> None:
@@ -250,6 +255,25 @@ async def _read(context: Context, line: Line, place: str) -> AsyncIterator[Body]
     with spool.room() as disk:
         with closing(await _fetched(context, line, place)) as answer:
             document = await spool.whole(uncoded(answer, _FAILED), context.hold, disk, over=_FAILED)
+        yield document
+
+
+@asynccontextmanager
+async def _read_json(context: Context, line: Line, place: str | None) -> AsyncIterator[Body]:
+    """A result for clients that take it from the document, if it is such as the document could hold; else nothing, and
+    whoever wants it gets it at its own address, as it comes."""
+    if place is None:
+        yield b""
+        return
+    spool = context.deps.results.spool
+    with spool.room() as disk:
+        with closing(await _fetched(context, line, place)) as answer:
+            length = length_of(answer.headers)
+            is_json = any(name == b"content-type" and b"json" in value for name, value in answer.headers)
+            fits = length is not None and length <= spool.options.result_bytes
+            document: Body = b""
+            if is_json and fits:
+                document = await spool.whole(uncoded(answer, _FAILED), context.hold, disk, over=_FAILED)
         yield document
 
 

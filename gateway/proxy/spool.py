@@ -34,8 +34,8 @@ class Spool:
     """Reads results whole."""
 
     def __init__(self, options: SpoolOptions | None = None) -> None:
-        self._options = options or SpoolOptions()
-        self._disk = Budget(self._options.disk_bytes)
+        self.options = options or SpoolOptions()
+        self._disk = Budget(self.options.disk_bytes)
 
     @contextmanager
     def room(self) -> Iterator[Hold]:
@@ -55,7 +55,7 @@ class Spool:
         size = 0
         while piece := await source.read():
             size += len(piece)
-            if size > self._options.memory_bytes:
+            if size > self.options.memory_bytes:
                 return await self._on_disk(b"".join([*pieces, piece]), source, disk, over)
             memory.grow(len(piece))
             pieces.append(piece)
@@ -65,11 +65,11 @@ class Spool:
         """The pieces are written as they come: to the system's cache, which takes as long as copying them would."""
         size, piece = 0, start
         try:
-            with TemporaryFile(dir=self._options.directory, buffering=0) as file:
+            with TemporaryFile(dir=self.options.directory, buffering=0) as file:
                 while piece:
                     size += len(piece)
-                    if size > self._options.result_bytes:
-                        raise Stop(over, f"more than {self._options.result_bytes} bytes")
+                    if size > self.options.result_bytes:
+                        raise Stop(over, f"more than {self.options.result_bytes} bytes")
                     disk.grow(len(piece))
                     file.write(piece)
                     piece = await source.read()

@@ -182,13 +182,33 @@ def test_two_fields_and_two_names():
 
 
 def test_a_document_keeps_its_other_members():
-    pieces = restated(b'{"status":"COMPLETED","data":[ {"url":"in a row"} ],"url":"x","more":1}', ours)
+    document = b'{"status":"COMPLETED","data":[ {"url":"in a row"} ],"url":"x","more":1}'
+    pieces = restated(document, "here", ours)
     assert b"".join(pieces) == b'{"status":"COMPLETED","data":[ {"url":"in a row"} ],"url":"ours:x:","more":1}'
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b'{"url":7}', b"<Error/>"])
 def test_what_is_no_document_is_not_passed_on(document):
-    assert isinstance(restated(document, ours), Unusable)
+    assert isinstance(restated(document, "here", ours), Unusable)
+
+
+def test_a_document_without_an_address_is_where_the_result_is():
+    pieces = restated(b'{"status":"COMPLETED","data":[]}', "here", ours)
+    assert json.loads(b"".join(pieces)) == {"status": "COMPLETED", "data": [], "url": "ours:here:"}
+    pieces = restated(b'{"status":"IN_PROGRESS"}', "here", ours)
+    assert json.loads(b"".join(pieces)) == {"status": "IN_PROGRESS"}
+
+
+def test_a_result_that_lies_elsewhere_is_put_into_its_document():
+    document, result = b'{"status":"COMPLETED","url":"x"}', b'{"type":"list","data":[ ],"cursor":"c","status":"no"}'
+    told = json.loads(b"".join(restated(document, "here", ours, result)))
+    assert told == {"status": "COMPLETED", "url": "ours:x:", "type": "list", "data": [], "cursor": "c"}
+
+
+@pytest.mark.parametrize("result", [b"", b"a,b", b"[1]", b"[" * 5000], ids=range(4))
+def test_what_is_no_object_is_not(result):
+    told = json.loads(b"".join(restated(b'{"status":"COMPLETED","url":"x"}', "here", ours, result)))
+    assert told == {"status": "COMPLETED", "url": "ours:x:"}
 
 
 @pytest.mark.parametrize(

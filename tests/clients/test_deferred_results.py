@@ -1,8 +1,7 @@
 """Results that the platform puts aside, by clients of both contracts.
 
 The Node client takes a result from the second address, the Python client from the document that the first one leads to.
-What the platform says to a key of everything is passed on in its own form; to a key with a condition the gateway speaks
-both, whichever the platform keeps to.
+The gateway speaks both, whichever the platform keeps to.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from gateway.sandbox.queries import Serving
 
 
 @pytest.fixture(
-    params=[(SUPER, Contract.BOTH), *((REPOS, contract) for contract in Contract)],
-    ids=["everything", *(f"condition, {contract}" for contract in Contract)],
+    params=[(statements, contract) for statements in (SUPER, REPOS) for contract in Contract],
+    ids=[f"{key}, {contract}" for key in ("everything", "condition") for contract in Contract],
 )
 def keyed(request, tmp_path):
     """A platform that lets clients wait, since the first two polls find nothing; and a key."""

@@ -86,16 +86,14 @@ def names(page):
 
 
 @pytest.mark.parametrize("restricted", [True, False])
-def test_a_result_is_there_in_the_document_and_at_its_second_address(both, contract, restricted):
+def test_a_result_is_there_in_the_document_and_at_its_second_address(both, restricted):
     key = both.key({"_type": "github_repo"}) if restricted else super_key(both).secret
     document = polled(deferred(both, key))
     assert document["status"] == "COMPLETED"
     wanted = ALL[:2] if restricted else ALL  # pages of a key with a condition have two rows here
-    if restricted or contract is not Contract.TWO_HOP:  # the newer clients read the document itself
-        assert names(document) == wanted
-    if restricted or contract is not Contract.ONE_HOP:  # the older ones its second address
-        assert document["url"].startswith(both.client.url + "/deferred/")
-        assert names(fetched(document["url"]).json) == wanted
+    assert names(document) == wanted  # the newer clients read the document itself, whatever the platform's contract is
+    assert document["url"].startswith(both.client.url + "/deferred/")
+    assert names(fetched(document["url"]).json) == wanted  # the older ones its second address
 
 
 def test_a_restricted_key_reads_all_pages_of_deferred_results(both):
