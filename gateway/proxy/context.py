@@ -71,8 +71,9 @@ class ProxyOptions:
     """Sizes are bytes."""
 
     front: FrontLimits = field(default_factory=FrontLimits)
-    upload_bytes: int = 64 * 1024 * 1024
-    """A body that is passed on unread; the integration SDK cuts its batches at 5 MB."""
+    upload_bytes: int = 512 * 1024 * 1024
+    """A body that is passed on unread: memory holds a piece of it. The integration SDK cuts its batches at 5 MB, other
+    clients send all they have."""
     buffered_bytes: int = 256 * 1024 * 1024
     """Bodies held whole, of all calls together."""
     upstream_seconds: float | None = None
