@@ -23,6 +23,7 @@ from gateway.cli.decision_log import by_policy, log_option, records
 from gateway.control import Rejection
 from gateway.http1 import Reason
 from gateway.keys import DAY, Key, Kind, expired
+from gateway.metrics import Outcome
 from gateway.policy import (
     ANY,
     READ_GRAPH,
@@ -97,7 +98,8 @@ def _asked(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The permissions that a record's call, or the elements of its batch, needed."""
     for call in by_policy(record):
         for action, resource in [(call.get("action"), call.get("resource")), *map(tuple, call.get("also", ()))]:
-            if action == READ_GRAPH and record.get("route") == "graphql":
+            narrowed = call.get("outcome") == Outcome.NARROWED  # so it was asked as `/j1ql` is (`enforce`)
+            if action == READ_GRAPH and record.get("route") == "graphql" and not narrowed:
                 yield ANY, ANY  # fields of GraphQL that read the graph are open to keys that may do everything
             elif isinstance(action, str) and isinstance(resource, str):
                 yield action, resource

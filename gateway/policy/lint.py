@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.policy.model import ANY, READ_GRAPH, Condition, Effect, Policy, Statement
+from gateway.policy.decide import decide
+from gateway.policy.model import ANY, READ_GRAPH, Allowed, Condition, Effect, Narrowed, Policy, Statement
 from gateway.policy.supported import ACTIONS, is_verb, resource_type
+
+
+_RAW_DATA = "persister:GetEntityRawData"
 
 
 def lint(policy: Policy) -> tuple[str, ...]:
@@ -22,6 +26,9 @@ def _policy_remarks(policy: Policy) -> Iterator[str]:
     for statement in reading:
         if lifting and statement.condition is not None:
             yield f"{statement.id}: has no effect, since {lifting.id} allows all graph data without a condition"
+    raw_data = decide(policy, _RAW_DATA, ANY)
+    if isinstance(decide(policy, READ_GRAPH, ANY), Narrowed) and isinstance(raw_data, Allowed):
+        yield f"{raw_data.because[0]}: gives the raw data of every entity by its id, also of those that conditions hide"
 
 
 def _statement_remarks(statement: Statement) -> Iterator[str]:

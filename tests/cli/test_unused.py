@@ -69,6 +69,11 @@ def test_what_was_never_used_is_told_with_a_policy_that_is_enough(key, report):
     assert type(decide(new, VIEW, "dashboard:1")) is type(decide(old, VIEW, "dashboard:1"))
 
 
+def test_a_query_field_that_was_narrowed_used_what_the_route_would_have(key, report):
+    (found,) = told(report(call(key, READ, "*", outcome="narrowed")))
+    assert [each["statement"] for each in found["unused"]] == ["permissions[0]", "permissions[2]"]
+
+
 def test_people_are_told_in_words(key, report):
     lines = report(call(key), words=()).stdout.splitlines()
     assert lines[0] == f"{key}  acme  wide"

@@ -55,6 +55,18 @@ def test_43_a_policy_of_denies_allows_nothing_and_that_is_remarked():
     ]
 
 
+@pytest.mark.parametrize(
+    ("at", "statements"),
+    [
+        (0, [statement("ALLOW", "*"), statement("DENY", READ, env="prod")]),
+        (1, [statement("ALLOW", READ, team="core"), statement("ALLOW", "persister:GetEntityRawData")]),
+    ],
+)
+def test_raw_data_of_everything_beside_a_condition_is_remarked(at, statements):
+    (remark,) = remarks(*statements)
+    assert remark.startswith(f"permissions[{at}]: gives the raw data of every entity")
+
+
 def test_what_a_conditioned_wildcard_does_is_remarked():
     allow, deny = remarks(statement("ALLOW", "*", a="b"), statement("DENY", "*", a="b"))
     assert allow.startswith("permissions[0]: allows `query:ReadGraphData` and nothing else")
