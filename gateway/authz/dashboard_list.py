@@ -11,7 +11,7 @@ No public schema has these two fields; their arguments are those that the platfo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -59,6 +59,10 @@ from gateway.policy import Policy
 _ID = "gatewayDashboardId"
 """The name under which the id of each dashboard is asked for."""
 
+_OPTIONS = frozenset({"includeAllJ1ManagedDashboards"})
+"""Members of the one argument that clients send, `options`. Any other one could be about pages or an order: of a list
+of one, what is left without those that may not be seen tells where they stand."""
+
 
 # --- on the way up ------------------------------------------------------------------------------------------------
 
@@ -74,8 +78,20 @@ def plan_dashboards(
     if fault := operation.fault():
         return denied(Reason.UNSUPPORTED_QUERY, f"`{DASHBOARDS.field}` is made for this key here: {fault}", DASHBOARDS)
     answer, question = _asked_for(operation, part, policy, limits)
+    if answer.only is not None and (fault := _unknown_argument(field.arguments)):
+        return denied(Reason.UNSUPPORTED_ARGUMENT, fault, DASHBOARDS)
     made = asked(DASHBOARDS, answer, question, [*answer.names, *strings(request)], policy)
     return made if isinstance(made, Deny) else replace(made, calls=len(roots))
+
+
+def _unknown_argument(arguments: Mapping[str, Any]) -> str | None:
+    """What is wrong with the arguments of a list out of which items are taken."""
+    options = arguments.get("options")
+    if arguments.keys() <= {"options"} and (
+        options is None or (isinstance(options, Mapping) and options.keys() <= _OPTIONS)
+    ):
+        return None
+    return f"`{DASHBOARDS.field}` takes `options` with {', '.join(_OPTIONS)} alone, for a key that may not see them all"
 
 
 def _asked_for(

@@ -51,7 +51,7 @@ from gateway.authz.roots import (
 from gateway.authz.rules import ENFORCE, Introspection, Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
-from gateway.policy import ANY, READ_GRAPH, Allowed, Policy, decide, decide_unknown, decide_whole_graph
+from gateway.policy import ANY, READ_GRAPH, Allowed, Policy, decide, decide_unknown, decide_whole_graph, decide_written
 from gateway.strict_json import StrictJSONError, loads
 
 
@@ -140,8 +140,11 @@ def _malformed(message: str) -> Deny:
 
 _MEMBERS = frozenset({"query", "variables", "operationName"})
 _STORED = frozenset({"id", "documentid", "doc_id", "queryid", "persistedquery"})
-_AMBIGUOUS = _STORED | {name.lower() for name in _MEMBERS}
-"""Members that some servers take for the document: other spellings, as decoders may ignore case, and stored ones."""
+_INHERITED = "__proto__"
+_AMBIGUOUS = _STORED | {name.casefold() for name in _MEMBERS} | {_INHERITED}
+"""Members that some servers take for the document: other spellings, as decoders may ignore case (Go's takes U+017F for
+an `s`, as case folding does and `lower` does not), and stored ones; or out of which a copy of the body in JavaScript
+inherits `variables` and `operationName`."""
 
 
 def _request(body: object) -> GraphQLRequest | Refusal:
@@ -152,10 +155,10 @@ def _request(body: object) -> GraphQLRequest | Refusal:
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
         return Refusal(Reason.MALFORMED_BODY, "a GraphQL request is a JSON object with a string `query`")
     more = body.keys() - _MEMBERS
-    if more and (other := next((name for name in body if name in more and name.lower() in _AMBIGUOUS), None)):
+    if more and (other := next((name for name in body if name in more and name.casefold() in _AMBIGUOUS), None)):
         return Refusal(Reason.MALFORMED_BODY, f"`{other}` could name another operation than `query` does")
     extensions = body.get("extensions")
-    if isinstance(extensions, dict) and any(name.lower() == "persistedquery" for name in extensions):
+    if isinstance(extensions, dict) and any(name.casefold() == "persistedquery" for name in extensions):
         return Refusal(Reason.MALFORMED_BODY, "persisted queries are not served: send the document as `query`")
     variables, name = body.get("variables"), body.get("operationName")
     if not (variables is None or isinstance(variables, dict)):
@@ -256,7 +259,7 @@ def _decide_needs(field: Field, needs: tuple[Needs, ...], principal: Principal) 
         resource = _resource(need.resource, field.arguments, principal.organization)
         if resource is None:
             return _malformed(f"`{field.name}` needs a string that names its resource ({need.resource})")
-        verdict = decide(principal.policy, need.action, resource)
+        verdict = decide_written(principal.policy, need.action, resource)
         grounds = Grounds(need.action, resource, verdict.because)
         if not isinstance(verdict, Allowed):
             return Deny(Refusal(Reason.NOT_ALLOWED, f"this key may not {need.action} on {resource}"), grounds)

@@ -19,7 +19,7 @@ from gateway.authz.routes import Route
 from gateway.authz.rules import Rules
 from gateway.authz.upload_body import upload_refused
 from gateway.http1 import Call, Reason, Refusal
-from gateway.policy import ANY, Allowed, Effect, Policy, Verdict, decide
+from gateway.policy import ANY, Allowed, Effect, Policy, Verdict, decide, decide_written
 from gateway.strict_json import StrictJSONError, loads
 
 SYNCHRONIZE = "persister:Synchronize"
@@ -52,7 +52,7 @@ def plan_create(call: Call, policy: Policy, facts: Facts, rules: Rules) -> Plan:
     if not (instance is None or (isinstance(instance, str) and instance)):
         return Deny(Refusal(Reason.MALFORMED_BODY, "`integrationInstanceId` must be a string"))
     resource = ANY if instance is None else f"integration:{instance}"
-    verdict = decide(policy, SYNCHRONIZE, resource)
+    verdict = decide_written(policy, SYNCHRONIZE, resource)
     if not isinstance(verdict, Allowed):
         return _deny(resource, verdict)
     grounds = Grounds(SYNCHRONIZE, resource, verdict.because)

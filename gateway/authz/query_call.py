@@ -16,7 +16,7 @@ from gateway.authz.outcome import Deny, Forward, Grounds, Link, NeedBody, Plan, 
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
-from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Refused, decide
+from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, Refused, decide, decide_written
 from gateway.strict_json import StrictJSONError, loads
 
 GET_PARAMETER = "parameters:GetParameter"
@@ -90,7 +90,7 @@ def parameters_granted(written: Iterable[str], policy: Policy) -> list[Grounds] 
             if head.lower() != "param":
                 continue
             resource = f"parameter:{parameter}" if parameter else ANY
-            verdict = decide(policy, GET_PARAMETER, resource)
+            verdict = decide_written(policy, GET_PARAMETER, resource)
             if not isinstance(verdict, Allowed):
                 return Refusal(Reason.NOT_ALLOWED, f"this key may not {GET_PARAMETER} on {resource}")
             granted.append(Grounds(GET_PARAMETER, resource, verdict.because))

@@ -20,7 +20,7 @@ import re
 from gateway.authz.outcome import Deny, Forward, Grounds, Pass, Upstream
 from gateway.authz.routes import Route
 from gateway.http1 import Call, Reason, Refusal, has_body
-from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, decide, decide_unknown
+from gateway.policy import ANY, READ_GRAPH, Allowed, Narrowed, Policy, decide, decide_unknown, decide_written
 
 GET_RAW_DATA = "persister:GetEntityRawData"
 
@@ -46,7 +46,7 @@ def plan_export(call: Call, policy: Policy) -> Forward | Deny:
 def plan_raw_data(call: Call, route: Route, policy: Policy) -> Forward | Deny:
     """`GET /entities/{id}/raw-data` and what is like it."""
     resource = f"entity:{route.entity}"
-    verdict = decide(policy, GET_RAW_DATA, resource)
+    verdict = decide_written(policy, GET_RAW_DATA, resource)
     grounds = Grounds(GET_RAW_DATA, resource, verdict.because)
     if not isinstance(verdict, Allowed):
         return Deny(Refusal(Reason.NOT_ALLOWED, f"this key may not {GET_RAW_DATA} on {resource}"), grounds)

@@ -18,6 +18,7 @@ from gateway.policy.model import (
     Verdict,
 )
 from gateway.policy.parse import DEFAULT_OPTIONS, METADATA, UNLIMITED, PolicyError, PolicyOptions, parse
+from gateway.policy.spelling import decide_written
 from gateway.policy.supported import ACTIONS, RESOURCE_TYPES, is_verb
 from gateway.policy.tighten import Calls, Unused, permissions, tightened, unused
 
@@ -48,6 +49,7 @@ __all__ = [
     "decide_named",
     "decide_unknown",
     "decide_whole_graph",
+    "decide_written",
     "is_verb",
     "lint",
     "parse",

@@ -8,7 +8,6 @@ from gateway.policy.decide import decide
 from gateway.policy.model import ANY, READ_GRAPH, Allowed, Condition, Effect, Narrowed, Policy, Statement
 from gateway.policy.supported import ACTIONS, is_verb, resource_type
 
-
 _RAW_DATA = "persister:GetEntityRawData"
 
 

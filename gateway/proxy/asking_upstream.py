@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 _ANSWER_BYTES = 8 * 1024 * 1024
 """Of one answer: a page of 250 large objects has some five."""
+_PAGES_BYTES = 32 * 1024 * 1024
+"""Of all pages of one question, which are held together; what probes ask has four pages of objects at most."""
 
 _REFUSING = frozenset({400, 422})
 """Statuses that speak of the query. Any other one but 200 speaks of the service, or of the gateway's credential."""
@@ -98,6 +100,8 @@ class Asker:
             kind = str(answer.get("type"))
             rows += data if isinstance(data, list) else [data]
             bodies.append(whole.body)
+            if sum(map(len, bodies)) > _PAGES_BYTES:
+                raise Silent(f"the pages of one answer have more than {_PAGES_BYTES} bytes")
             cursor = answer.get("cursor")
             if cursor is None:
                 break
@@ -150,6 +154,7 @@ _MOST_WORDS = 200
 
 def _words(answer: Mapping[str, Any]) -> str:
     """What is wrong, as far as the upstream says so in one of the usual shapes."""
-    error: Any = answer.get("error") or next(iter(answer.get("errors") or ()), {})
+    errors = answer.get("errors")
+    error: Any = answer.get("error") or (errors[0] if isinstance(errors, list) and errors else {})
     message = error.get("message") if isinstance(error, dict) else error
     return str(message or "without a reason")[:_MOST_WORDS]

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from gateway.authz.calibration import Silent, Unclear, canary
@@ -21,6 +22,9 @@ _SHOWN_TRIES, _SHOWN_PAUSE = 30, 1.0
 """Looks for what a job has changed, and seconds between two: a job works in the background, then an index."""
 
 _REMOVAL_SECONDS = 120.0
+
+_MOST_EARLIER = 10
+"""Runs left behind that are removed before one; whoever writes data could make objects that look like any number."""
 
 _SET = "mutation ($name: String!, $value: ParameterValue!) { setParameter(name: $name, value: $value) { success } }"
 _DELETE = "mutation ($name: String!) { deleteParameter(name: $name) { success } }"
@@ -41,7 +45,7 @@ async def planted(asker: Asker, run: str, now: int) -> AsyncIterator[Planted]:
     What an earlier run left behind is removed first. What this one cannot remove is told in the log, and is left to
     the next one.
     """
-    for earlier in await asker.converse(canary.left_behind(now)):
+    for earlier in islice(await asker.converse(canary.left_behind(now)), _MOST_EARLIER):
         _log.warning("canaries of an earlier calibration are removed: run %s", earlier)
         await _cleared(asker, earlier)
     try:

@@ -25,7 +25,8 @@ class ConditionOptions:
     room: int = 100
     """Conditions that wait; another one that comes then is noted when it is used again."""
     remembered: int = 10_000
-    """Conditions whose probes are remembered, about 200 bytes each beside their own size."""
+    """Conditions whose probes are remembered, about 200 bytes each: not the conditions themselves, of which one has up
+    to 65 KB, and whoever makes keys can make any number."""
     again_seconds: float = 86_400.0
     on: bool = True
 
@@ -40,7 +41,7 @@ class Conditions:
     def __init__(self, options: ConditionOptions | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options or ConditionOptions(on=False)
         self._clock = clock
-        self._noted: OrderedDict[Condition, float] = OrderedDict()  # those probed longest ago first
+        self._noted: OrderedDict[int, float] = OrderedDict()  # by their hash, those probed longest ago first
         self._waiting: OrderedDict[Condition, None] = OrderedDict()
 
     def note(self, organization: str, plan: Plan) -> None:
@@ -49,7 +50,7 @@ class Conditions:
             self._note((organization, predicate))
 
     def _note(self, condition: Condition) -> None:
-        noted = self._noted.get(condition)
+        noted = self._noted.get(hash(condition))
         if noted is not None and self._clock() - noted < self._options.again_seconds:
             return
         if condition not in self._waiting and len(self._waiting) < self._options.room:
@@ -57,16 +58,16 @@ class Conditions:
 
     def unheard(self, condition: Condition) -> None:
         """Nobody answered its probe: it counts as probed for a minute."""
-        if condition in self._noted:
-            self._noted[condition] = self._clock() - self._options.again_seconds + _RETRY_SECONDS
+        if hash(condition) in self._noted:
+            self._noted[hash(condition)] = self._clock() - self._options.again_seconds + _RETRY_SECONDS
 
     def take(self) -> Condition | None:
         """The one that has waited longest; it counts as probed from now on."""
         if not self._waiting:
             return None
         condition, _ = self._waiting.popitem(last=False)
-        self._noted[condition] = self._clock()
-        self._noted.move_to_end(condition)
+        self._noted[hash(condition)] = self._clock()
+        self._noted.move_to_end(hash(condition))
         if len(self._noted) > self._options.remembered:
             self._noted.popitem(last=False)
         return condition

@@ -104,12 +104,25 @@ def test_ids_are_data(decide, grant):
 
 def test_all_but_some_are_found_in_the_upstreams_list_as_it_was_asked_for(decide, all_but):
     query = "query ($o: DashboardsOptions) { l: getDashboards(options: $o) { name } }"
-    made = decide({"query": query, "variables": {"o": {"x": 1}}}, *all_but("9"))
+    made = decide({"query": query, "variables": {"o": {"includeAllJ1ManagedDashboards": True}}}, *all_but("9"))
     expected = f"query ($o: DashboardsOptions) {{ getDashboards(options: $o) {{ {OWN}: id name }} }}"
-    assert sent(made) == (spelt(expected), {"o": {"x": 1}})
+    assert sent(made) == (spelt(expected), {"o": {"includeAllJ1ManagedDashboards": True}})
     assert made.grounds == Grounds(VIEW, "dashboard:*", ("permissions[0]",))
     there = [{OWN: str(number), "name": f"n{number}"} for number in (8, 9, 10)]
     assert made_of(made, {"getDashboards": there}) == {"data": {"l": [{"name": "n8"}, {"name": "n10"}]}}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["limit: 1", "options: {limit: 1}", "options: [{limit: 1}]", "options: $o", "options: null, after: null"],
+)
+def test_pages_of_a_list_out_of_which_items_are_taken_are_refused(decide, all_but, arguments):
+    """A page of one, less those that may not be seen, tells where these stand."""
+    query = f"query ($o: DashboardsOptions = {{offset: 1}}) {{ getDashboards({arguments}) {{ name }} }}"
+    made = decide(query, *all_but("9"))
+    assert isinstance(made, Deny)
+    assert made.refusal.reason is Reason.UNSUPPORTED_ARGUMENT
+    assert isinstance(decide("{ getDashboards(options: null) { name } }", *all_but("9")), Forward)
 
 
 @pytest.mark.parametrize("limits", [{"roots": 2}, {"characters": 80}])

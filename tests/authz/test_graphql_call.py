@@ -444,9 +444,12 @@ def test_a_malformed_body_is_refused(principal, call, everything, body):
         {"Query": "{ queryV1 { data } }"},
         {"operationname": "B"},
         {"VARIABLES": {}},
+        {"variable\u017f": {}},
+        {"__proto__": {"variables": {}}},
         {"id": "stored"},
         {"documentId": "stored"},
         {"extensions": {"persistedQuery": {"sha256Hash": "x"}}},
+        {"extensions": {"per\u017fistedQuery": {"sha256Hash": "x"}}},
     ],
 )
 def test_a_request_with_two_documents_is_refused(decide, everything, more):
@@ -461,3 +464,11 @@ def test_members_that_name_no_document_pass(decide, everything):
 def test_an_input_object_with_a_member_twice_is_refused(decide, everything):
     assert isinstance(decide('{ complianceFramework(input: {id: "a", id: "b"}) { name } }', everything), Deny)
     assert isinstance(decide("{ f(a: [{b: {c: 1, c: 2}}]) }", everything), Deny)
+
+
+@pytest.mark.parametrize("name", ["HIDDEN", "hidden ", "hidden\\u0000", "\\u{68}idden"])
+def test_another_spelling_of_a_denied_name_is_denied(decide, everything, statements, name):
+    _, deny = statements
+    hidden = deny(["parameters:GetParameter"], ["parameter:hidden"])
+    assert isinstance(decide(f'{{ parameter(name: "{name}") {{ value }} }}', everything, hidden), Deny)
+    assert isinstance(decide('{ parameter(name: "other") { value } }', everything, hidden), Forward)

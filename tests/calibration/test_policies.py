@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from random import Random
 
 import pytest
@@ -89,3 +90,20 @@ def test_a_deny_that_lets_a_list_pass_fails():
 
 def test_a_condition_of_nothing_shows_nothing():
     assert found(Graph([entity(1)]), predicate_of(allow(p="x"))).state is State.UNWITNESSED
+
+
+@dataclass
+class Busy(Upstream):
+    """An upstream into whose graph somebody writes an entity between any two answers."""
+
+    def said(self, question):
+        number = len(list(self.graph.entities))
+        self.graph = Graph([*self.graph.entities, entity(number + 1, p="a")])
+        return super().said(question)
+
+
+def test_a_graph_that_grows_while_it_is_counted_fails_nothing():
+    busy = Busy(graph=Graph([entity(1, p="a"), entity(2)]))
+    finding = busy.converse(steadily(lambda: policy_holds(predicate_of(allow(p="a")))))
+    assert finding.state is State.UNWITNESSED
+    assert "change" in finding.why

@@ -14,7 +14,8 @@ import jwt
 import pytest
 
 from calibration.interview import company
-from gateway.authz.calibration import EXAMPLES, PROBES, canary
+from gateway.authz.calibration import EXAMPLES, PROBES, Silent, canary
+from gateway.authz.calibration.asking import rows as rows_of
 from gateway.authz.capabilities import State
 from gateway.authz.outcome import Upstream
 from gateway.metrics import Metrics
@@ -172,6 +173,32 @@ async def plant(bench: Bench, run: str, now: int) -> None:
     for path, body in canary.uploads(run, now):
         await ask(Upstream.PERSISTER, "POST", f"{jobs}/{job}/{path}", body)
     await ask(Upstream.PERSISTER, "POST", f"{jobs}/{job}/finalize", {})
+
+
+async def test_objects_that_look_like_canaries_of_many_runs_are_no_work_without_end(bench, caplog):
+    """They are somebody else's, of another scope, so that they stay."""
+    known = {"_type": canary.TYPE, "_class": canary.CLASS, "canaryMade": 0}
+    named = (f"{number:04x}" for number in range(15))
+    forged = [known | {"_key": f"forged-{run}", "canaryScope": canary.scope(run)} for run in named]
+    ask, jobs = bench.asker.command, "/persister/synchronization/jobs"
+    job = (await ask(Upstream.PERSISTER, "POST", jobs, canary.job_of("another")))["job"]["id"]
+    await ask(Upstream.PERSISTER, "POST", f"{jobs}/{job}/entities", {"entities": forged})
+    await ask(Upstream.PERSISTER, "POST", f"{jobs}/{job}/finalize", {})
+    done = await bench.calibrate(write=True)
+    assert states(done, State.VERIFIED) == set(PROBES)
+    assert caplog.text.count("of an earlier calibration are removed") == 10
+    assert len([each for each in bench.upstream.graph.entities if "forged" in str(each.get("_key"))]) == 15
+    assert not bench.canaries()
+
+
+async def test_answers_without_an_end_end_the_question(bench):
+    """What is read of them is bounded, and it is no answer."""
+    rows = [{"id": "x" * 1_000_000} for _ in range(6)]
+    body = json.dumps({"type": "table", "data": rows, "cursor": "on"})
+    bench.faults.inject(Fault(Kind.STATUS, "/j1ql", status=200, body=body, times=10_000))
+    with pytest.raises(Silent, match="bytes"):
+        await bench.asker.converse(rows_of("FIND *"))
+    assert len(bench.upstream.received.calls) < 10
 
 
 async def test_what_cannot_be_removed_is_told(bench, caplog):

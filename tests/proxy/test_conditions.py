@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from gateway.authz import Capabilities, Mode, Rules, State
 from gateway.authz.outcome import Batch, Check, Deny, Forward, GraphQLRequest, Grounds, Pass, Queried, Seal, Upstream
 from gateway.http1 import Reason, Refusal
@@ -81,6 +83,19 @@ def test_no_more_are_remembered_than_there_is_room_for():
     assert not waiting(conditions)
     conditions.note("a", planned("x"))
     assert waiting(conditions) == [("a", predicate("x"))]
+
+
+def test_what_is_remembered_of_a_condition_is_not_the_condition():
+    """Whoever makes keys makes any number of them, of 65 KB each."""
+    conditions, plan = Conditions(ConditionOptions()), planned("x")
+    before = sys.getrefcount(plan.answer.predicate)
+    conditions.note("a", plan)
+    while_it_waits = sys.getrefcount(plan.answer.predicate)
+    waiting(conditions).clear()
+    after = sys.getrefcount(plan.answer.predicate)
+    assert (while_it_waits, after) == (before + 1, before)
+    conditions.note("a", plan)
+    assert not waiting(conditions)
 
 
 def test_plans_without_a_condition_and_conditions_that_are_switched_off_wait_for_nothing():

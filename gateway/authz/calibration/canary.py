@@ -101,8 +101,9 @@ def found(run: str) -> Asking[Mapping[str, str] | None]:
     That several relationships are there between two of them is for the job to say that made them.
     """
     items = yield from rows(f"{_ours(run)} RETURN c.canaryName AS name, c._id AS id")
-    ids = {row["name"]: row["id"] for row in items if isinstance(row, dict) and {"name", "id"} <= row.keys()}
-    if len(ids) < len(entities(run, 0)):
+    told = ((row.get("name"), row.get("id")) for row in items if isinstance(row, dict))
+    ids = {name: its for name, its in told if isinstance(name, str) and isinstance(its, str)}
+    if not ids.keys() >= {each["canaryName"] for each in entities(run, 0)}:
         return None
     for verb, end, _ in _ENDS:
         step = f"THAT {verb} * WITH _id = {text_of(ids[end])}"

@@ -131,12 +131,14 @@ def _sample() -> Asking[Sequence[Mapping[str, Any]]]:
 
 
 def _id(row: Mapping[str, Any]) -> Any:
-    return (row.get("entity") or {}).get("_id")
+    entity = row.get("entity")
+    return entity.get("_id") if isinstance(entity, dict) else None
 
 
 def _properties(sample: Iterable[Mapping[str, Any]]) -> Iterator[Property]:
     for row in sample:
-        for name, value in (row.get("properties") or {}).items():
+        properties = row.get("properties")
+        for name, value in properties.items() if isinstance(properties, dict) else ():
             if _PLAIN_NAME.fullmatch(name) and name.upper() not in RESERVED_WORDS:
                 yield Property(_id(row), name, value)
 
