@@ -22,6 +22,7 @@ from gateway.authz.conditioned import conditioned
 from gateway.authz.documents import Field
 from gateway.authz.graphql_call import decide_field
 from gateway.authz.outcome import Collect, Deny, Grounds, Link, Postponed, Unusable
+from gateway.authz.query_call import parameters_granted, texts
 from gateway.authz.rows import Body
 from gateway.authz.rules import Rules
 from gateway.http1 import Reason, Refusal
@@ -51,6 +52,8 @@ def _conditioned_result(postponed: Postponed, principal: Principal, rules: Rules
     if not isinstance(verdict, Narrowed):
         return Deny(_CHANGED, grounds)
     arguments = msgspec.json.decode(postponed.arguments)
+    if isinstance(parameters_granted(texts(arguments), principal.policy), Refusal):
+        return Deny(_CHANGED, grounds)
     check = conditioned(arguments, principal, verdict.predicate, rules, grounds)
     if isinstance(check, Deny) or check.seal.digest() != postponed.bound:
         return Deny(_CHANGED, grounds)
@@ -125,7 +128,8 @@ _text = msgspec.json.Decoder(str | None)
 _encode = msgspec.json.Encoder().encode
 
 
-_PLAIN = re.compile(rb'\s*(?:[^\s{]|\{\s*"type"\s*:\s*"(?!deferred")[a-z]+")')
+_PLAIN = re.compile(rb'\s*(?:[^\s{\xef]|\{\s*"type"\s*:\s*"(?!deferred")[a-z]+")')
+"""No object, and none after a byte order mark, which clients read over."""
 
 
 def has_no_address(start: bytes, links: Sequence[Link]) -> bool:
@@ -133,21 +137,24 @@ def has_no_address(start: bytes, links: Sequence[Link]) -> bool:
     return links[0].path == () and _PLAIN.match(start) is not None
 
 
-def relinked(body: bytes, links: Iterable[Link], ours: Callable[[str, Link], str]) -> bytes:
+def relinked(body: bytes, links: Iterable[Link], ours: Callable[[str, Link], str]) -> bytes | Unusable:
     """A JSON value with our addresses where it has an upstream's; all other members are its own bytes.
 
-    What has no address is as it was.
+    What has no address is as it was; Unusable where that cannot be told, since a client may read more than we do: a
+    part of an answer, several in one, a byte order mark, what is nested too deeply.
     """
     for link in links:
         try:
             body = _relinked(body, link.path, link, ours) or body
-        except (msgspec.DecodeError, RecursionError):  # no object, or no text where an address would be
-            continue
+        except (msgspec.DecodeError, RecursionError):
+            return Unusable("it cannot be told whether it has the address of a result")
     return body
 
 
 def _relinked(body: bytes, path: tuple[str, ...], link: Link, ours: Callable[[str, Link], str]) -> bytes | None:
-    """None if there is no address. Raises DecodeError, RecursionError."""
+    """None if there is no address. Raises DecodeError, RecursionError: no object, or no text where one would be."""
+    if body == b"null":
+        return None
     members = _members.decode(body)
     changed = False
     for name in path[:1] or link.members:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.authz.documents import Field, fields, strings
@@ -72,7 +72,9 @@ def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
         return _malformed(f"the documents of a batch may have {rules.graphql.characters} characters together")
     elements = tuple(_operation(element, None, call, principal, rules, room) for element in body)
     if all(isinstance(element, Forward) and element.answer == Pass() for element in elements):
-        return _forward(call, call.body, together(each.grounds for each in elements), sum(map(counted, elements)), ())
+        return _forward(
+            call, call.body, together(each.grounds for each in elements), sum(map(counted, elements)), Pass()
+        )
     return Batch(elements)
 
 
@@ -110,7 +112,7 @@ def _operation(  # noqa: PLR0913, PLR0917 - each one is part of what is decided
         return Deny(parameters)
     grounds = together([*(each for each in decided if isinstance(each, Grounds)), *parameters])
     body_text = text if text is not None else json.dumps(body).encode()
-    return _forward(call, body_text, grounds, len(roots), _links(roots))
+    return _forward(call, body_text, grounds, len(roots), _relink(roots))
 
 
 def _parameters(request: GraphQLRequest, call: Call, policy: Policy) -> list[Grounds] | Refusal:
@@ -119,19 +121,35 @@ def _parameters(request: GraphQLRequest, call: Call, policy: Policy) -> list[Gro
     return parameters_granted(strings(request), policy)
 
 
-def _forward(call: Call, body: bytes, grounds: Grounds, calls: int, links: tuple[Link, ...]) -> Forward:
-    answer = Relink(links) if links else Pass()
+def _forward(call: Call, body: bytes, grounds: Grounds, calls: int, answer: Pass | Relink) -> Forward:
     return Forward(Upstream.GRAPHQL, call.method, "", "", body, answer, grounds, calls=calls)
 
 
-def _links(roots: Iterable[Field]) -> tuple[Link, ...]:
-    """Where the answer may have addresses of results that were put aside."""
-    links = []
+def _relink(roots: Sequence[Field]) -> Pass | Relink:
+    """Where the answer may have addresses of results that were put aside. A field may be asked for in several places,
+    which GraphQL makes one."""
+    links: dict[str, Link] = {}
     for root in roots:
-        if root.name in ADDRESSES:
-            members = tuple(key for key, name in root.selected if name == ADDRESSES[root.name])
-            links.append(Link(("data", root.key), members, root.name))
-    return tuple(link for link in links if link.members)
+        if members := [key for key, name in root.selected if name == ADDRESSES.get(root.name)]:
+            known = links[root.key].members if root.key in links else ()
+            links[root.key] = Link(("data", root.key), tuple(dict.fromkeys((*known, *members))), root.name)
+    small = len(roots) == 1 and _is_small(roots[0])
+    return Relink(tuple(links.values()), small) if links else Pass()
+
+
+_ROWS = "data"
+_BESIDE_ROWS = frozenset({"type", "url", "cursor", "totalCount", "correlationId", "__typename"})
+_SELECTED = 16
+"""Members that a client selects, at most; it has five. As many addresses, of 3,000 bytes each, are still small."""
+_NAMES = 1000
+"""Characters of their names in the answer: a caller makes it as large as they are."""
+
+
+def _is_small(root: Field) -> bool:
+    """Whether an answer without rows is small."""
+    names = [root.key, *(key for key, _ in root.selected)]
+    known = all(name == _ROWS or name in _BESIDE_ROWS for _, name in root.selected)
+    return root.name in FIELDS and known and len(root.selected) <= _SELECTED and sum(map(len, names)) <= _NAMES
 
 
 def _malformed(message: str) -> Deny:

@@ -139,9 +139,13 @@ class Link(Struct, frozen=True):
 
 
 class Relink(Struct, frozen=True):
-    """Passed on, with addresses of our own in the place of the upstream's."""
+    """Passed on, with addresses of our own in the place of the upstream's.
+
+    `small`: an answer with an address has nothing else that is large, whatever the caller asked.
+    """
 
     links: tuple[Link, ...]
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True)

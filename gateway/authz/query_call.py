@@ -47,7 +47,7 @@ def plan_query(call: Call, principal: Principal, rules: Rules) -> Plan:
             return Forward(Upstream.J1QL, "POST", "", "", None, check, grounds, rules.mode)
 
 
-_RELINKED = Relink((Link((), ("url",)),))
+_RELINKED = Relink((Link((), ("url",)),), small=True)
 
 
 def _body(text: bytes) -> dict[str, Any] | Refusal:

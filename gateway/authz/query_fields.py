@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -187,8 +188,12 @@ def _plain(value: Any) -> Any:
     """A value as JSON has it. Of a variable without a value, inside of another one, a member is left out, an item null.
 
     The GraphQL specification says so of input objects and lists, and its reference implementation of scalars as well.
+    Raises ValueError for a number that JSON cannot say: one beyond the range of a double, or of too many digits, which
+    that implementation reads as no number.
     """
     match value:
+        case float() if not isfinite(value):
+            raise ValueError("a number is beyond the range of a double")
         case dict():
             return {name: _plain(member) for name, member in value.items() if member is not Undefined}
         case list():

@@ -36,7 +36,8 @@ from gateway.metrics import Outcome
 from gateway.proxy import jobs
 from gateway.proxy.batch import ANSWER_BYTES, joined, parted
 from gateway.proxy.body import Counted
-from gateway.proxy.codings import accepting
+from gateway.proxy.body import whole as read_whole
+from gateway.proxy.codings import accepting, uncoded
 from gateway.proxy.context import Context
 from gateway.proxy.deciding import Decided
 from gateway.proxy.deferred import (
@@ -130,8 +131,8 @@ async def _forward(context: Context, decided: Decided, forward: Forward) -> None
         case Pass():
             await _pass(context, decided.call, forward, line)
             trace.outcome = Outcome.FORWARDED
-        case Relink(links):
-            await _pass_relinked(context, decided, forward, line, links)
+        case Relink(links, small):
+            await (_pass_relinked if small else _pass_whole)(context, decided, forward, line, links)
             trace.outcome = Outcome.FORWARDED
         case Learn(instance):
             await _learn(context, decided, forward, line, instance)
@@ -167,22 +168,33 @@ async def _pass(context: Context, call: Call, forward: Forward, line: Line) -> N
 async def _pass_relinked(
     context: Context, decided: Decided, forward: Forward, line: Line, links: tuple[Link, ...]
 ) -> None:
-    """The same, but for an answer with the address of a result: one that has nothing else is small, and one that may
-    have several parts is held whole."""
+    """The same, but for an answer with the address of a result, which is small."""
     call = decided.call
-    most = ADDRESS_BYTES if len(links) == 1 else ANSWER_BYTES
     with closing(await line.open(_request(context, call, forward), accepting(call.headers))) as answer:
         _refuse_unfit(answer.status)
-        start, is_whole = await beginning(answer, links, most, context.hold)
+        start, is_whole = await beginning(answer, links, ADDRESS_BYTES, context.hold)
         if is_whole:
             whole = with_our_addresses(context, decided, Whole(answer.status, answer.headers, start), links)
             context.answering(answer.status)
             await context.incoming.answer(Reply(whole.status, whole.body, _headers(context, whole.headers)))
             return
-        if len(links) > 1:
-            raise Stop(_NO_ANSWER, f"more than {most} bytes")
         context.answering(answer.status)
         await _stream(context, answer, _headers(context, answer.headers), start)
+
+
+async def _pass_whole(
+    context: Context, decided: Decided, forward: Forward, line: Line, links: tuple[Link, ...]
+) -> None:
+    """The same where an answer with an address may have much else, by which a caller could push it out of sight."""
+    call = decided.call
+    headers = accepting(call.headers, gzip=False)
+    with closing(await line.open(_request(context, call, forward), headers)) as answer:
+        _refuse_unfit(answer.status)
+        body = await read_whole(uncoded(answer, _NO_ANSWER), ANSWER_BYTES, context.hold, over=_NO_ANSWER)
+        plain = tuple(header for header in answer.headers if header[0] != b"content-encoding")
+        whole = with_our_addresses(context, decided, Whole(answer.status, plain, body), links)
+        context.answering(answer.status)
+        await context.incoming.answer(Reply(whole.status, whole.body, _headers(context, plain)))
 
 
 def _headers(context: Context, upstream: Headers) -> Headers:
@@ -339,7 +351,8 @@ async def _made(context: Context, decided: Decided, part: bytes, answer: Pass | 
             case Pass():
                 return part
             case Relink(links):
-                return relinked_part(context, decided, part, links)
+                made = relinked_part(context, decided, part, links)
+                return _NO_ANSWER if isinstance(made, Unusable) else made
             case Assemble():
                 return await _put_together(context.line(decided.principal), Whole(200, (), part), answer)
     except Stop as stop:

@@ -24,11 +24,14 @@ _BEYOND = 64 * 1024
 blocks for instance."""
 
 
-def accepting(client: Headers) -> Headers:
-    """A client's headers that accept no coding which cannot be looked into here."""
+_PARTIAL = frozenset({b"if-range", b"range"})
+
+
+def accepting(client: Headers, *, gzip: bool = True) -> Headers:
+    """A client's headers that accept no coding which cannot be looked into here, and no part of an answer."""
     said = b",".join(value for name, value in client if name == ACCEPTED[0]).lower()
-    others = tuple(header for header in client if header[0] != ACCEPTED[0])
-    return (*others, ACCEPTED if b"gzip" in said and b"gzip;q=0" not in said else IDENTITY)
+    others = tuple(header for header in client if header[0] != ACCEPTED[0] and header[0] not in _PARTIAL)
+    return (*others, ACCEPTED if gzip and b"gzip" in said and b"gzip;q=0" not in said else IDENTITY)
 
 
 def coding_of(headers: Headers) -> bytes:

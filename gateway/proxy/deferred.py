@@ -116,20 +116,22 @@ def with_our_addresses(context: Context, decided: Decided, whole: Whole, links: 
     Raises Stop: a result lies where it is not fetched, or the answer has a coding that nobody asked for.
     """
     coding = coding_of(whole.headers)
-    if not coding and has_no_address(whole.body, links):
-        return whole
     if coding and coding not in INFLATED:
         raise Stop(_FAILED, "the answer has a content coding that is not known")
     plain = inflated(whole.body) if coding else whole.body
-    if plain is None:
+    if plain is None or has_no_address(plain, links):
         return whole
     body = relinked_part(context, decided, plain, links)
+    if isinstance(body, Unusable):
+        if plain and whole.status < HTTPStatus.BAD_REQUEST:  # what is said of a failure need not be JSON
+            raise Stop(_FAILED, body.why)
+        return whole
     if body is plain:
         return whole
     return Whole(whole.status, tuple(header for header in whole.headers if header[0] != b"content-encoding"), body)
 
 
-def relinked_part(context: Context, decided: Decided, part: bytes, links: Sequence[Link]) -> bytes:
+def relinked_part(context: Context, decided: Decided, part: bytes, links: Sequence[Link]) -> bytes | Unusable:
     """JSON with addresses of ours. Raises Stop: a result lies where it is not fetched."""
 
     def ours(place: str, link: Link) -> str:

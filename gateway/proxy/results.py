@@ -23,7 +23,10 @@ _TOO_LONG = Refusal(
 )
 _ELSEWHERE = Refusal(Reason.UPSTREAM_FAILED, "the query service put the result where the gateway does not fetch it")
 
-_PLACE = re.compile(r"https?://[!-~]+")
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_PLACE = re.compile(rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[!-\"$-~]*)?")
+"""No credential, no fragment, and only names that can be looked up."""
+_NO_PLACE = "the result has no http address"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -64,9 +67,12 @@ class Results:
     def refuse_elsewhere(self, place: str, binding: Binding) -> None:
         """Raises Stop for an address that is not fetched."""
         if not _PLACE.fullmatch(place):
-            raise Stop(_ELSEWHERE, "the result has no http address")
-        parts = urlsplit(place)
-        if "@" in parts.netloc or parts.fragment or not self._may_fetch(parts, binding):
+            raise Stop(_ELSEWHERE, _NO_PLACE)
+        try:
+            parts = urlsplit(place)
+        except ValueError:  # brackets around what is no address of IPv6
+            raise Stop(_ELSEWHERE, _NO_PLACE) from None
+        if not self._may_fetch(parts, binding):
             raise Stop(_ELSEWHERE, f"results at {parts.hostname} are not fetched: `deferred.hosts` does not name it")
 
     def _may_fetch(self, parts: SplitResult, binding: Binding) -> bool:

@@ -246,7 +246,7 @@ DIGITS = '{ queryV1(query: "FIND a WITH n = ${n}", variables: {n: ' + "9" * 5000
         (f"{{ ...F }} fragment F on Query {{ {ROOT} ...F }}", Reason.MALFORMED_BODY, "itself"),
         ('{ queryV1(query: "FIND a") { ' + "type " * 300 + "} }", Reason.MALFORMED_BODY, "tokens"),
         ('{ queryV1(query: "FIND a") { a: data b: data } }', Reason.MALFORMED_BODY, "`data` once"),
-        (DIGITS, Reason.UNSUPPORTED_QUERY, "`n`"),
+        (DIGITS, Reason.MALFORMED_BODY, "double"),
         ('{ queryV1(query: "FIND a", variables: ["x"]) { data } }', Reason.UNSUPPORTED_ARGUMENT, "variables"),
         ('{ queryV1(query: "FIND a", includeDeleted: true) { data } }', Reason.UNSUPPORTED_ARGUMENT, "includeDeleted"),
         ('{ queryV1(query: "FIND a", dryRun: true) { data } }', Reason.UNSUPPORTED_ARGUMENT, "dryRun"),
@@ -269,6 +269,13 @@ def test_what_a_document_cannot_smuggle(decide, document, reason, word):
 @pytest.mark.parametrize("declared", ["String!", "String", "JSON", "ID!", "[String!]", "Int"])
 def test_a_variable_of_a_wrong_type_is_refused(decide, value, declared):
     refused(decide(f"query ($q: {declared}) {{ queryV1(query: $q) {{ data }} }}", q=value), Reason.MALFORMED_BODY)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 5000])
+@pytest.mark.parametrize("deferred", ["FORCE", "DISABLED"])
+def test_a_number_that_json_cannot_say_is_refused(decide, number, deferred):
+    document = '{ queryV1(query: "FIND *", variables: {n: %s}, deferredResponse: %s) { url } }'
+    refused(decide(document % (number, deferred)), Reason.MALFORMED_BODY, "double")
 
 
 def test_nothing_of_the_callers_document_goes_upstream(decide):

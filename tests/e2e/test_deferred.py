@@ -12,6 +12,7 @@ from e2e.test_conditions import entity, running
 from gateway import sandbox
 from gateway.control import NewKey
 from gateway.keys import Operator
+from gateway.sandbox.compression import Compression
 from gateway.sandbox.deferred import Contract, Results
 from gateway.sandbox.faults import Fault, Kind
 from gateway.sandbox.queries import Serving
@@ -240,6 +241,44 @@ def test_a_result_at_a_host_that_nobody_named_is_not_fetched(plain, blue):
         answer = plain.client.query(key, QUERY, deferredResponse="FORCE")
         assert (answer.status, answer.json["error"]["reason"]) == (502, "upstream_failed")
         assert b"127.0.0.1:9" not in answer.body
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[", "https://[:::]/x", "https://a..example.com/x", f"https://{'a' * 64}.example.com/x"]
+)
+def test_an_address_that_is_none_is_the_upstream_s_failure(tmp_path, place):
+    sections = {"deferred": {"hosts": ["*.example.com"]}}
+    with running(tmp_path, options(), sections=sections, relationships="induced") as both:
+        body = json.dumps({"type": "deferred", "url": place})
+        for key in (both.key({"team": "blue"}), super_key(both).secret):
+            both.upstream.faults.inject(Fault(Kind.STATUS, path="/j1ql", status=200, body=body))
+            answer = both.client.query(key, QUERY, deferredResponse="FORCE")
+            assert (answer.status, answer.json["error"]["reason"]) == (502, "upstream_failed")
+
+
+@pytest.mark.parametrize("compression", Compression)
+def test_no_address_hides_behind_what_else_a_caller_asks_for(tmp_path, compression):
+    serving = Serving(compression=compression)
+    with running(tmp_path, sandbox.Options(account="acme", serving=serving), relationships="induced") as both:
+        for number in range(300):
+            both.change(entity(f"more{number}", "github_repo", text="x" * 1000))
+        document = """query ($q: String!) {
+            rows: queryV1(query: "FIND *") { data } found: queryV1(query: $q, deferredResponse: FORCE) { url }
+        }"""
+        answer = both.client.graphql(super_key(both).secret, document, q=QUERY)
+        assert len(answer.json["data"]["rows"]["data"]) > 200
+        assert len(answer.body) > 256 * 1024
+        assert b"_results" not in answer.body
+        assert polled(answer.json["data"]["found"]["url"])["status"] == "COMPLETED"
+
+
+def test_nor_behind_a_long_name(plain):
+    plain.upstream.faults.inject(Fault(Kind.STALL, path="/graphql", after=80_000, seconds=0.2))
+    name = "x" * 90_000
+    document = f"query ($q: String!) {{ queryV1(query: $q, deferredResponse: FORCE) {{ {name}: type url }} }}"
+    answer = plain.client.graphql(super_key(plain).secret, document, q=QUERY)
+    assert len(answer.body) > len(name)
+    assert polled(answer.json["data"]["queryV1"]["url"])["status"] == "COMPLETED"
 
 
 def test_results_that_are_gone_are_asked_for_again(plain, blue):

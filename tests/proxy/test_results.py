@@ -295,6 +295,12 @@ def test_only_what_can_be_looked_into_is_accepted():
     assert accepted(b"br") == accepted() == accepted(b"gzip;q=0, br") == [b"identity"]
 
 
+def test_a_part_of_an_answer_is_not_asked_for():
+    client = ((b"range", b"bytes=9-"), (b"if-range", b"x"), (b"accept-encoding", b"gzip"), (b"accept", b"y"))
+    assert accepting(client) == ((b"accept", b"y"), (b"accept-encoding", b"gzip"))
+    assert accepting(client, gzip=False) == ((b"accept", b"y"), (b"accept-encoding", b"identity"))
+
+
 def test_the_coding_of_an_answer():
     assert coding_of(()) == coding_of(((b"content-encoding", b"identity"),)) == b""
     assert coding_of(((b"content-encoding", b" GZIP"),)) == b"gzip"
