@@ -181,8 +181,10 @@ def _call_limits(rate: str | None, quota: str | None, concurrent: int | None) ->
 
 
 def pages(settings: Settings) -> PageOptions:
-    limits = settings.limits
-    return PageOptions(answer_bytes=limits.answer, seconds=settings.timeouts.page, calls=limits.page_calls)
+    limits, timeouts = settings.limits, settings.timeouts
+    return PageOptions(
+        answer_bytes=limits.answer, again_seconds=timeouts.again, seconds=timeouts.page, calls=limits.page_calls
+    )
 
 
 def results(settings: Settings) -> ResultOptions:

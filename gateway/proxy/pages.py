@@ -14,6 +14,7 @@ that), and an upstream without end is an upstream that failed.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ Ask = Callable[[bytes], Awaitable[Document]]
 class PageOptions:
     answer_bytes: int = 32 * 1024 * 1024
     """One answer of an upstream; 250 rows of real entities take some 500 KB, of the largest ones 4 MB."""
+    again_seconds: float = 1.0
+    """Before an answer with a forbidden object is asked for once more: as long as a search index may be behind its
+    records, so that an object that is just being changed is no alarm, which would refuse a class of queries."""
     seconds: float = 20.0
     """After which a page is sent as it is; clients of the platform give up after 60."""
     calls: int = 100_000
@@ -195,6 +199,7 @@ class Pages:
         outcome = _judged(await ask(body), check)
         if isinstance(outcome, Withheld) and outcome.violation:
             self._metrics.answer_withheld(again=False)
+            await asyncio.sleep(self.options.again_seconds)
             outcome = _judged(await ask(body), check)
         if isinstance(outcome, Page):
             self._metrics.rows_checked(len(outcome.rows))

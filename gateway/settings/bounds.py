@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from gateway.settings.kinds import Count, QuotaText, RateText, Seconds, Section
 
@@ -147,5 +147,7 @@ class Timeouts(Section):
     """For a request to an upstream, all tries and all of its answer; none, because large answers may take long."""
     upstream_keepalive: Seconds = 15.0
     """That an idle connection to an upstream is kept."""
+    again: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Before an answer that disagrees with a condition is asked for again: the platform's search may be behind."""
     page: Seconds = 20.0
     """After which a page for a conditioned key is sent as it is, with a cursor to go on."""

@@ -123,6 +123,7 @@ def settings(folder, upstream, sections=(), **graph):
             "store": {"sqlite": folder / "gateway.db"},
             "decision_log": {"file": folder / "decisions.jsonl"},
             "limits": {"page_rows": 2},
+            "timeouts": {"again": 0},
             "graph": graph,
             **dict(sections),
             "organizations": {

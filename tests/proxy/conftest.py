@@ -388,7 +388,7 @@ class Setup:
     proxy: ProxyOptions = field(default_factory=ProxyOptions)
     listener: ListenerOptions = LISTENER
     upstreams: UpstreamOptions = field(default_factory=UpstreamOptions)
-    pages: PageOptions = field(default_factory=PageOptions)
+    pages: PageOptions = field(default_factory=lambda: PageOptions(again_seconds=0))
     results: ResultOptions = field(default_factory=ResultOptions)
     spool: SpoolOptions = field(default_factory=SpoolOptions)
     decisions: dict[str, Any] = field(default_factory=dict)

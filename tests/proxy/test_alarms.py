@@ -54,7 +54,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def pages(metrics: Metrics) -> Pages:
-    return Pages(Seals("s" * 32), metrics, PageOptions(), alarms=Alarms(metrics))
+    return Pages(Seals("s" * 32), metrics, PageOptions(again_seconds=0), alarms=Alarms(metrics))
 
 
 async def reason(pages: Pages, wanted: Check, asked: Asked) -> Reason | None:

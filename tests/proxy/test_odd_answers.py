@@ -62,7 +62,7 @@ def empty_blocks() -> bytes:
 
 @pytest.fixture
 def setup(setup):
-    setup.pages = PageOptions(answer_bytes=LIMIT, calls=CALLS)
+    setup.pages = PageOptions(answer_bytes=LIMIT, again_seconds=0, calls=CALLS)
     return setup
 
 

@@ -57,7 +57,7 @@ class Partitions:
 
 def pages(metrics: Metrics | None = None, **options) -> Pages:
     clock = options.pop("clock", lambda: 0.0)
-    return Pages(SEALS, metrics or Metrics(), PageOptions(**options), clock=clock)
+    return Pages(SEALS, metrics or Metrics(), PageOptions(**{"again_seconds": 0} | options), clock=clock)
 
 
 async def stopped(asked, wanted: Check | None = None, metrics: Metrics | None = None, **options) -> Stop:
