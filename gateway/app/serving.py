@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -115,10 +115,7 @@ async def serving(
         await opened.enter_async_context(chores(settings, control.store, deps, world, calibrations))
         for stale in stale_certificates(settings, world.now()):
             _log.warning("%s", stale)
-        health = _health(settings, control.store, metrics, deps.pages.alarms)
-        if settings.calibration.on:
-            notes = health.notes
-            health.notes = lambda: (*notes(), *calibrations.report())
+        health = _health(settings, control.store, metrics, _notes(settings, deps.pages.alarms, calibrations))
         listeners = _Listeners(replace(options.listener(settings), shared=shared), metrics, opened)
         ops = await listeners.open("ops", settings.ops, Ops(health, deps.new_id))
         admin = await listeners.open("admin", settings.admin, _admin(settings, deps, control))
@@ -165,7 +162,13 @@ def _admin(settings: Settings, deps: Deps, control: Control) -> Admin:
     return Admin(handler, control.logins, deps.metrics, proxy.front, deps.new_id, bad_codes=bad_codes)
 
 
-def _health(settings: Settings, store: Store, metrics: Metrics, alarms: Alarms) -> Health:
+def _notes(settings: Settings, alarms: Alarms, calibrations: Calibrations) -> Callable[[], tuple[str, ...]]:
+    if not settings.calibration.on:
+        return alarms.notes
+    return lambda: (*alarms.notes(), *calibrations.report())
+
+
+def _health(settings: Settings, store: Store, metrics: Metrics, notes: Callable[[], tuple[str, ...]]) -> Health:
     async def sql() -> str | None:
         """Redis is noted beside it: without it look-ups go to SQL, so calls can still be decided."""
         found = await store.health()
@@ -174,7 +177,7 @@ def _health(settings: Settings, store: Store, metrics: Metrics, alarms: Alarms) 
         return None if found["sql"] == "ok" else found["sql"]
 
     upstreams = {name: partial(any_reachable, urls) for name, urls in options.upstream_urls(settings).items()}
-    return Health({"sql": sql}, upstreams, metrics, options.ops(settings), notes=alarms.notes)
+    return Health({"sql": sql}, upstreams, metrics, options.ops(settings), notes=notes)
 
 
 class _Listeners:

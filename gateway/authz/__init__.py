@@ -1,4 +1,15 @@
-"""May this call pass, and how narrowed: the tables route and root field -> action and resource, and the plan."""
+"""May this call pass, and how narrowed: the tables route and root field -> action and resource, and the plan.
+
+the plan        plan, for one call; outcome: what it may be; rules, capabilities: what it depends on
+the tables      routes, roots; root_table: an operator's rows
+a route each    query_call, query_validation, graphql_call, rest_call, persister_call (upload_body), deferred, whoami
+what they share json_body, account_parameters
+GraphQL         documents: document_reading, document_size; query_fields: queries under a condition
+lists           lists_made_here: lists (what they share), parameter_list, dashboard_list
+a condition     conditioned: proven (narrow, then verify), rows (the answer), query_class (what an alarm stops)
+the upstream    calibration: what is asked about it
+for people      explain; THREAT_MODEL.md: what a key with a condition can learn
+"""
 
 from gateway.authz.capabilities import CAPABILITIES, Capabilities, Mode, State
 from gateway.authz.explain import Explanation, explain

@@ -32,14 +32,13 @@ from graphql.language import (
     VariableDefinitionNode,
     VariableNode,
     Visitor,
-    parse,
     print_ast,
     visit,
 )
-from graphql.utilities import separate_operations
 from msgspec.structs import replace
 
-from gateway.authz.documents import Field, strings
+from gateway.authz.account_parameters import request_texts
+from gateway.authz.documents import Field, selected_document
 from gateway.authz.lists import (
     DASHBOARDS,
     AllBut,
@@ -80,7 +79,7 @@ def plan_dashboards(
     answer, question = _asked_for(operation, part, policy, limits)
     if answer.only is not None and (fault := _unknown_argument(field.arguments)):
         return denied(Reason.UNSUPPORTED_ARGUMENT, fault, DASHBOARDS)
-    made = asked(DASHBOARDS, answer, question, [*answer.names, *strings(request)], policy)
+    made = asked(DASHBOARDS, answer, question, [*answer.names, *request_texts(request)], policy)
     return made if isinstance(made, Deny) else replace(made, calls=len(roots))
 
 
@@ -169,8 +168,7 @@ class _Operation:
 
 
 def _selected(request: GraphQLRequest) -> tuple[OperationDefinitionNode, dict[str, FragmentDefinitionNode]]:
-    documents = separate_operations(parse(request.query, no_location=True))
-    document = documents[request.operation_name] if request.operation_name else next(iter(documents.values()))
+    document = selected_document(request.query, request.operation_name)
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     operation = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
     return operation, fragments

@@ -18,11 +18,11 @@ from typing import Literal
 
 import msgspec
 
+from gateway.authz.account_parameters import parameters_granted, texts
 from gateway.authz.conditioned import conditioned
 from gateway.authz.documents import Field
 from gateway.authz.graphql_call import decide_field
 from gateway.authz.outcome import Collect, Deny, Grounds, Link, Postponed, Unusable
-from gateway.authz.query_call import parameters_granted, texts
 from gateway.authz.rows import Body
 from gateway.authz.rules import Rules
 from gateway.http1 import Reason, Refusal
@@ -194,7 +194,7 @@ def restated(
 
 
 def _members_of(result: Body) -> dict[str, msgspec.Raw]:
-    """None for what is no object: CSV has no members that a document could have."""
+    """Empty for what is no object: CSV has no members that a document could have."""
     try:
         return _members.decode(result)
     except (msgspec.DecodeError, RecursionError):

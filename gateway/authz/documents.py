@@ -11,12 +11,12 @@ over. So what a text asks for, whatever its variables hold, is worked out once a
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from graphql import GraphQLError
 from graphql.language import DocumentNode, VariableNode, parse
-from graphql.utilities import value_from_ast_untyped
+from graphql.utilities import separate_operations, value_from_ast_untyped
 from msgspec import Struct
 
 from gateway.authz.document_reading import Asked, Outline, Root, outline, pointed
@@ -128,30 +128,13 @@ def _arguments(root: Root, variables: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-# --- every string -------------------------------------------------------------------------------------------------
+# --- for those who execute it, or write another one ---------------------------------------------------------------
 
 
-def strings(request: GraphQLRequest) -> Iterator[str]:
-    """Every string that the request carries, decoded, wherever it stands: literals, defaults, variables."""
-    if "${" in request.query or "\\" in request.query:
-        yield from _literals(parse(request.query))
-    waiting: list[object] = [request.variables]
-    while waiting:
-        match waiting.pop():
-            case str() as text:
-                yield text
-            case dict() as members:
-                waiting += [*members, *members.values()]
-            case list() as items:
-                waiting += items
-            case _:  # numbers, booleans and null hold no text
-                pass
+def selected_document(query: str, operation: str | None, *, tokens: int | None = None) -> DocumentNode:
+    """The selected operation with the fragments that it uses, of a document whose `fields` are known.
 
-
-def _literals(document: DocumentNode) -> Iterator[str]:
-    """String values of a document, read off its tokens: none can hide in a place that nobody thought of."""
-    token = document.loc.start_token if document.loc else None
-    while token:
-        if token.kind.value in {"String", "BlockString"} and token.value is not None:
-            yield token.value
-        token = token.next
+    Raises GraphQLError for one of more than so many lexical tokens.
+    """
+    operations = separate_operations(parse(query, no_location=True, max_tokens=tokens))
+    return operations[operation] if operation else next(iter(operations.values()))

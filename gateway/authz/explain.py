@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.authz.account_parameters import parameters_granted, texts
 from gateway.authz.conditioned import relationships_refused
 from gateway.authz.proven import Unproven, proven, written
-from gateway.authz.query_call import parameters_granted, texts
 from gateway.authz.rules import Rules
 from gateway.http1 import Refusal
 from gateway.j1ql import parse, render

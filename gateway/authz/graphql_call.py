@@ -2,7 +2,7 @@
 
 All roots of one operation belong to one side, ours or the upstream's. An array is a batch of operations, as Apollo's
 link and the real Node client send it; its elements are decided one by one. Fields that are not passed on as they are:
-see `parameter_list` and `query_fields`.
+see `lists` and `query_fields`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.authz.documents import Field, fields, strings
+from gateway.authz.account_parameters import may_hold_parameters, parameters_granted, request_texts
+from gateway.authz.documents import Field, fields
+from gateway.authz.json_body import read_json
 from gateway.authz.lists_made_here import MADE_HERE, plan_list
 from gateway.authz.outcome import (
     Batch,
@@ -31,7 +33,6 @@ from gateway.authz.outcome import (
     counted,
     together,
 )
-from gateway.authz.query_call import may_hold_parameters, parameters_granted
 from gateway.authz.query_fields import FIELDS, Room, plan_queries
 from gateway.authz.roots import (
     ADDRESSES,
@@ -52,17 +53,15 @@ from gateway.authz.rules import ENFORCE, Introspection, Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.keys import Principal
 from gateway.policy import ANY, READ_GRAPH, Allowed, Policy, decide, decide_unknown, decide_whole_graph, decide_written
-from gateway.strict_json import StrictJSONError, loads
 
 
 def plan_graphql(call: Call, principal: Principal, rules: Rules) -> Plan:
     """`POST /graphql` and its other spellings."""
     if call.body is None:
         return NeedBody(rules.graphql_body)
-    try:
-        body = loads(call.body)
-    except StrictJSONError as fault:
-        return _malformed(f"the body is not usable JSON: {fault}")
+    body = read_json(call.body)
+    if isinstance(body, Refusal):
+        return Deny(body)
     room = Room(call.body, rules)
     if not isinstance(body, list):
         return _operation(body, call.body, call, principal, rules, room)
@@ -118,7 +117,7 @@ def _operation(  # noqa: PLR0913, PLR0917 - each one is part of what is decided
 def _parameters(request: GraphQLRequest, call: Call, policy: Policy) -> list[Grounds] | Refusal:
     if call.body is not None and not may_hold_parameters(call.body):
         return []
-    return parameters_granted(strings(request), policy)
+    return parameters_granted(request_texts(request), policy)
 
 
 def _forward(call: Call, body: bytes, grounds: Grounds, calls: int, answer: Pass | Relink) -> Forward:

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from gateway.authz.account_parameters import parameters_granted
 from gateway.authz.documents import Field
 from gateway.authz.outcome import Assemble, Deny, Forward, GraphQLRequest, Grounds, Unusable, Upstream, together
-from gateway.authz.query_call import parameters_granted
 from gateway.authz.rules import GraphQLLimits
 from gateway.http1 import Reason, Refusal
 from gateway.policy import ANY, Allowed, Policy, decide, decide_named

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from graphql import ExecutionResult, GraphQLError, build_schema, execute_sync, parse, validate
+from graphql import ExecutionResult, GraphQLError, build_schema, execute_sync, validate
 from graphql.language import DocumentNode
-from graphql.utilities import separate_operations
 from msgspec.structs import replace
 
-from gateway.authz.documents import Field
+from gateway.authz.documents import Field, selected_document
 from gateway.authz.lists import (
     LIST_BYTES,
     PAGES,
@@ -89,9 +88,8 @@ def _fault(request: GraphQLRequest) -> str | None:
 
 
 def _document(request: GraphQLRequest) -> DocumentNode:
-    """The selected operation with the fragments that it uses. Raises GraphQLError for a document of too many tokens."""
-    operations = separate_operations(parse(request.query, max_tokens=TOKENS))
-    return operations[request.operation_name] if request.operation_name else next(iter(operations.values()))
+    """Raises GraphQLError for a document of too many tokens."""
+    return selected_document(request.query, request.operation_name, tokens=TOKENS)
 
 
 def _question(names: Sequence[str]) -> bytes:

@@ -14,13 +14,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from gateway.authz.json_body import read_object
 from gateway.authz.outcome import Deny, Facts, Forward, Grounds, Learn, NeedBody, NeedJob, Pass, Plan, Upstream
 from gateway.authz.routes import Route
 from gateway.authz.rules import Rules
 from gateway.authz.upload_body import upload_refused
 from gateway.http1 import Call, Reason, Refusal
 from gateway.policy import ANY, Allowed, Effect, Policy, Verdict, decide, decide_written
-from gateway.strict_json import StrictJSONError, loads
 
 SYNCHRONIZE = "persister:Synchronize"
 
@@ -45,7 +45,7 @@ def plan_create(call: Call, policy: Policy, facts: Facts, rules: Rules) -> Plan:
         return _NO_SYNCHRONIZING
     if call.body is None:
         return NeedBody(rules.job_body)
-    body = _json_object(call.body)
+    body = read_object(call.body)
     if isinstance(body, Refusal):
         return Deny(body)
     instance = body.get("integrationInstanceId")
@@ -166,16 +166,6 @@ def _unknown_parameter(query: str, known: frozenset[str]) -> Refusal | None:
     if unknown is None:
         return None
     return Refusal(Reason.NOT_ALLOWED, f"this key may synchronize one integration only, without `?{unknown}`")
-
-
-def _json_object(body: bytes) -> dict[str, Any] | Refusal:
-    try:
-        value = loads(body)
-    except StrictJSONError as fault:
-        return Refusal(Reason.MALFORMED_BODY, f"the body is not usable JSON: {fault}")
-    if not isinstance(value, dict):
-        return Refusal(Reason.MALFORMED_BODY, "the body must be a JSON object")
-    return value
 
 
 def _deny(resource: str, verdict: Verdict) -> Deny:

@@ -26,17 +26,15 @@ from graphql import (
     Undefined,
     build_schema,
     execute_sync,
-    parse,
     specified_scalar_types,
     validate,
 )
 from graphql.language import DocumentNode
-from graphql.utilities import separate_operations
 
+from gateway.authz.account_parameters import parameters_granted, texts
 from gateway.authz.conditioned import conditioned
-from gateway.authz.documents import Field
+from gateway.authz.documents import Field, selected_document
 from gateway.authz.outcome import Check, Deny, GraphQLRequest, Grounds, Queried, together
-from gateway.authz.query_call import parameters_granted, texts
 from gateway.authz.rules import ENFORCE, Rules
 from gateway.http1 import Reason, Refusal
 from gateway.keys import Principal
@@ -279,8 +277,7 @@ def _executed(request: GraphQLRequest, roots: Mapping[str, Callable[..., Any]]) 
 
 def _validated(query: str, operation: str | None) -> DocumentNode:
     """The selected operation with the fragments that it uses. Raises as `_executed` does."""
-    operations = separate_operations(parse(query, no_location=True, max_tokens=TOKENS))
-    document = operations[operation] if operation else next(iter(operations.values()))
+    document = selected_document(query, operation, tokens=TOKENS)
     if faults := validate(_SCHEMA, document, max_errors=1):
         raise faults[0]
     return document

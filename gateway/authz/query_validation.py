@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.authz.json_body import read_json
 from gateway.authz.outcome import Computed, Deny, Forward, Grounds, Local, NeedBody, Pass, Plan, Upstream
 from gateway.authz.rules import Rules
 from gateway.http1 import Call, Reason, Refusal
 from gateway.j1ql import J1QLSyntaxError, Limits, parse
 from gateway.policy import ANY, READ_GRAPH, Allowed, Policy, Refused, decide
-from gateway.strict_json import StrictJSONError, loads
 
 
 def plan_validate(call: Call, policy: Policy, rules: Rules) -> Plan:
@@ -33,10 +33,9 @@ def plan_validate(call: Call, policy: Policy, rules: Rules) -> Plan:
 
 
 def _queries(text: bytes, limit: int) -> list[str] | Refusal:
-    try:
-        body = loads(text)
-    except StrictJSONError as fault:
-        return Refusal(Reason.MALFORMED_BODY, f"the body is not usable JSON: {fault}")
+    body = read_json(text)
+    if isinstance(body, Refusal):
+        return body
     queries = body.get("queries") if isinstance(body, dict) else None
     if not isinstance(queries, list) or not all(isinstance(query, str) for query in queries):
         return Refusal(Reason.MALFORMED_BODY, 'the body must be {"queries": [...]}, each a string')

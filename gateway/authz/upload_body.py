@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from gateway.authz.json_body import read_object, unusable
 from gateway.http1 import Reason, Refusal
 from gateway.strict_json import StrictJSONError, loads
 
@@ -40,7 +41,7 @@ def upload_refused(body: bytes, members: frozenset[str], instance: str | None) -
     try:
         surplus = next(_surplus(uploaded, members, instance), None)
     except StrictJSONError as fault:
-        return _malformed(fault)
+        return unusable(fault)
     if surplus is None:
         return None
     message = f"this key may upload objects of its own integration only; it may not send `{surplus}`"
@@ -52,12 +53,9 @@ def _read(body: bytes) -> _Uploaded | Refusal:
     plain = _spelt_plainly(body)
     if plain is not None:
         return plain
-    try:
-        value = loads(body)
-    except StrictJSONError as fault:
-        return _malformed(fault)
-    if not isinstance(value, dict):
-        return Refusal(Reason.MALFORMED_BODY, "the body must be a JSON object")
+    value = read_object(body)
+    if isinstance(value, Refusal):
+        return value
     for name, things in value.items():
         if things is not None and not (isinstance(things, list) and all(isinstance(thing, dict) for thing in things)):
             return Refusal(Reason.MALFORMED_BODY, f"`{name}` must be a list of objects")
@@ -122,7 +120,3 @@ def _names(value: object) -> Iterator[str]:
             yield name
             if isinstance(item, dict | list):
                 yield from _names(item)
-
-
-def _malformed(fault: StrictJSONError) -> Refusal:
-    return Refusal(Reason.MALFORMED_BODY, f"the body is not usable JSON: {fault}")

@@ -20,7 +20,7 @@ from gateway.cli.checking import config, settings_of
 from gateway.cli.common import json_option, run, stop_requested, tell
 from gateway.metrics import Metrics
 from gateway.proxy import Asker, CalibrationOptions, Identities, Upstreams, calibrated, own_lines
-from gateway.proxy.calibrating import Calibrated
+from gateway.proxy.calibration_round import Calibrated
 from gateway.settings import Settings
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ the wire        wire (what is asked of both ends), link, deadlines
 a call's way    handler, context, deciding, carrying, batch, jobs, line, body, headers
 who may call    bad_keys; how often: limiting, charging, alone (no Redis), shares (with it)
 which upstream  service: addresses, retrying; checking, total_time
-answers         pages, seals, alarms (to keys with a condition); codings
+answers         codings, writing; to keys with a condition: pages, queried (GraphQL), seals, alarms
 deferred ones   deferred, results, result_seals, spool
-what is known   rulebook: calibrations (calibrating, canaries, asking_upstream), conditions
+what is known   rulebook: calibrations (calibration_round, canary_graph, asking_upstream), unprobed_conditions
 what is told    trace, decisions, uses, identity (to upstreams), ops
 """
 
@@ -16,10 +16,9 @@ from gateway.proxy.addresses import Addresses, AddressOptions, Circuit
 from gateway.proxy.alarms import Alarms
 from gateway.proxy.asking_upstream import Asker, AskingOptions, own_lines
 from gateway.proxy.bad_keys import BadKeyOptions, BadKeys
-from gateway.proxy.calibrating import CalibrationOptions, calibrated
+from gateway.proxy.calibration_round import CalibrationOptions, calibrated
 from gateway.proxy.calibrations import Calibrations, ConditionProbes
 from gateway.proxy.checking import AddressChecks, CheckOptions, any_reachable
-from gateway.proxy.conditions import ConditionOptions, Conditions
 from gateway.proxy.context import Deps, Executed, ProxyOptions
 from gateway.proxy.decisions import DecisionLog, DecisionOptions
 from gateway.proxy.handler import Handler
@@ -38,6 +37,7 @@ from gateway.proxy.seals import Seals
 from gateway.proxy.server import Listener, listening
 from gateway.proxy.service import Service
 from gateway.proxy.spool import Spool, SpoolOptions
+from gateway.proxy.unprobed_conditions import ConditionOptions, Conditions
 from gateway.proxy.upstream import Upstreams, reachable
 from gateway.proxy.upstream_options import UpstreamOptions
 from gateway.proxy.uses import Uses, UseWriter

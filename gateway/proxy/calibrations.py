@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from gateway.authz.calibration import Knowledge, Known, capabilities_of, policy_holds, renewed, steadily
 from gateway.authz.capabilities import CAPABILITIES, State
 from gateway.proxy.asking_upstream import Asker, AskingOptions, own_lines
-from gateway.proxy.calibrating import CalibrationOptions, calibrated
+from gateway.proxy.calibration_round import CalibrationOptions, calibrated
 from gateway.proxy.context import Deps
 
 _log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def _tell_changes(organization: str, before: Knowledge, known: dict[str, Known])
 
 
 class ConditionProbes:
-    """Probes the conditions that calls brought along, see `conditions`."""
+    """Probes the conditions that calls brought along, see `unprobed_conditions`."""
 
     def __init__(self, deps: Deps, options: CalibrationOptions) -> None:
         self._deps = deps

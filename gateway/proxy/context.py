@@ -14,7 +14,6 @@ from gateway.metrics import Metrics
 from gateway.proxy.bad_keys import BadKeys
 from gateway.proxy.body import Hold
 from gateway.proxy.charging import UNCHARGED, Charges
-from gateway.proxy.conditions import Conditions
 from gateway.proxy.decisions import DecisionLog
 from gateway.proxy.identity import Identities
 from gateway.proxy.jobs import Jobs
@@ -25,6 +24,7 @@ from gateway.proxy.results import Results
 from gateway.proxy.rulebook import Rulebook
 from gateway.proxy.service import Service
 from gateway.proxy.trace import Trace
+from gateway.proxy.unprobed_conditions import Conditions
 from gateway.proxy.uses import Uses
 from gateway.proxy.wire import Incoming, Sender, Stop
 from gateway.stores.base import Resolver

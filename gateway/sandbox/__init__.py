@@ -3,12 +3,18 @@
 It is the demo's upstream, the tests' upstream, and with `evaluate` their oracle: it knows the query language and
 nothing else of the gateway.
 
-    graph                   entities, relationships, and the container of both
-    evaluate                what a query means on a graph
-    company                 the example graph: the same for the same seed
+    graph                   entities, relationships, and the container of both; origin: how they are made
+    evaluate                what a query means on a graph: selectors, matching, conditions, expressions, returns, …
+    dialect                 what no document settles about that, as switches
+    company, account        the example graph, the same for the same seed (company_…), and what is beside it
     server                  the application: `running` serves it
-    queries, query_service, deferred, graphql, graph_reads, stored_results, exports, persister, synchronization, uploads
-                            the upstreams
+    queries, query_service, deferred
+                            queries, whatever door they come through
+    graphql, schema, graph_schema, graph_reads, stored_results
+                            the GraphQL upstream
+    exports                 the graph over REST
+    persister, synchronization, uploads
+                            synchronization jobs
     received, faults, compression, talkative
                             what a test asks: what arrived, what shall go wrong, and how much is given away
 """

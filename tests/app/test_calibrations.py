@@ -144,7 +144,7 @@ async def test_what_fails_at_one_organizations_upstream_is_refused_to_its_keys_a
     assert sample % ("acme", "failed") in metrics
     assert sample % ("other", "verified") in metrics
     told = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert [record for record in told if "`negation_binds` at the upstream of `acme`: failed" in record.getMessage()]
+    assert [record for record in told if "`negation_binds` at the upstream of `acme` is failed" in record.getMessage()]
 
 
 async def test_the_operators_word_wins_and_its_opposite_is_told(serve, caplog):

@@ -7,7 +7,8 @@ import sys
 import pytest
 from graphql import get_introspection_query
 
-from gateway.authz.documents import Field, Outlines, fields, strings
+from gateway.authz.account_parameters import request_texts
+from gateway.authz.documents import Field, Outlines, fields
 from gateway.authz.outcome import GraphQLRequest
 from gateway.authz.rules import GraphQLLimits
 from gateway.http1 import Reason, Refusal
@@ -223,7 +224,7 @@ def test_a_fragment_may_be_spread_in_many_places():
 def test_strings_are_found_decoded_wherever_they_stand():
     query = r'query Q($a: String = "in default") { f(a: "lit \u0024{x}", b: {c: ["""block ${y}"""]}) { g(h: "${z}") } }'
     request = GraphQLRequest(query, {"v": ["in list", {"member ${m}": "value"}]}, None)
-    found = set(strings(request))
+    found = set(request_texts(request))
     assert found >= {"in default", "lit ${x}", "block ${y}", "${z}", "in list", "member ${m}", "value"}
 
 

@@ -1,13 +1,12 @@
-"""`gateway calibrate`: what can be asked of the real upstream about the assumptions of the threat model, and what its
-answers say.
+"""What can be asked of the real upstream about the assumptions of the threat model, and what its answers say.
 
-    asking     questions and answers, and what a finding is
-    scene      objects to see something by, on live data
-    canary     the same, made for it (`--write`)
-    probes     of the capabilities that plans read
-    assumed    of what is assumed outright
-    policies   of the condition of one policy
-    knowledge  what is known from round to round, what of it plans read, and what it costs
+asking     questions and answers, and what a finding is
+scene      objects to see something by, on live data
+canary     the same, made for it (`--write`)
+probes     of the capabilities that plans read
+assumed    of what is assumed outright
+policies   of the condition of one policy
+knowledge  what is known from round to round, what of it plans read, and what it costs
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from gateway.authz.calibration import (
 )
 from gateway.authz.capabilities import State
 from gateway.proxy.asking_upstream import Asker, AskingOptions
-from gateway.proxy.canaries import planted
+from gateway.proxy.canary_graph import planted
 
 
 @dataclass(frozen=True, slots=True)
