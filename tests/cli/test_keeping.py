@@ -73,10 +73,10 @@ def test_an_older_database_is_migrated_when_it_is_told_so(gateway, config, tmp_p
 
     result = gateway("migrate", "--config", config)
 
-    assert (result.exit_code, result.stderr) == (0, "the database: from version 1 to 4\n")
+    assert (result.exit_code, result.stderr) == (0, "the database: from version 1 to 5\n")
     assert "key-live" in gateway("keys", "list", "--config", config).stdout
     assert gateway("audit", "verify", "--config", config).exit_code == 0
-    assert gateway("migrate", "--config", config).stderr == "the database: version 4 already\n"
+    assert gateway("migrate", "--config", config).stderr == "the database: version 5 already\n"
 
 
 def test_without_a_database_there_is_nothing_to_migrate(gateway, config):
@@ -88,7 +88,7 @@ def test_without_a_database_there_is_nothing_to_migrate(gateway, config):
 
 def test_tables_are_made_where_there_are_none_and_left_alone_where_there_are(gateway, config):
     result = gateway("migrate", "--create", "--config", config)
-    assert (result.exit_code, result.stderr) == (0, "the database: version 4 already\n")
+    assert (result.exit_code, result.stderr) == (0, "the database: version 5 already\n")
     founding = ("init", "--config", config, "--organization", "acme", "--email", "admin@example.com")
     assert gateway(*founding).exit_code == 0
 
@@ -119,7 +119,7 @@ def test_an_installation_on_postgresql(gateway, config, postgres):
     assert key.stdout.startswith("gwa_")
     assert "reader" in gateway("keys", "list", "--config", config).stdout
     assert gateway("audit", "verify", "--config", config).exit_code == 0
-    assert gateway("migrate", "--config", config).stderr == "the database: version 4 already\n"
+    assert gateway("migrate", "--config", config).stderr == "the database: version 5 already\n"
     again = gateway("init", "--config", config, "--organization", "acme", "--email", "admin@example.com")
     assert "has its first organization already" in again.stderr
 
