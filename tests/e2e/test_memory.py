@@ -105,8 +105,10 @@ class Upstream:
     port: int
     pieces: Callable[[], Iterator[bytes]] = field(default=lambda: iter([b'{"job":{"id":"j1"}}']))
     taken: int = 0
+    serving: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.serving.add(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 self.taken += await _thrown_away(head.lower(), reader)
@@ -119,7 +121,15 @@ class Upstream:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            self.serving.discard(writer)
             writer.close()
+
+    async def ended(self) -> None:
+        """The gateway keeps its connections; nothing of them is left when the test is over."""
+        while self.serving:
+            for writer in tuple(self.serving):
+                writer.transport.abort()
+            await asyncio.sleep(0.01)
 
 
 async def _thrown_away(head: bytes, reader: asyncio.StreamReader) -> int:
@@ -236,6 +246,7 @@ async def upstream(program: Program) -> AsyncIterator[Upstream]:
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", program.upstream)
     yield upstream
     server.close()
+    await upstream.ended()
 
 
 @asynccontextmanager
