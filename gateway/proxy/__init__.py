@@ -3,7 +3,7 @@
 the wire        wire (what is asked of both ends), link, deadlines
   to clients    server, exchange, handshakes, connections, listener_options
   to upstreams  upstream, upstream_link, upstream_options
-a call's way    handler, context, deciding, carrying, batch, jobs, line, body, headers
+a call's way    handler, context, deciding, carrying, batch, graphql_answers, jobs, line, body, headers
 who may call    bad_keys; how often: limiting, charging, alone (no Redis), shares (with it)
 which upstream  service: addresses, retrying; checking, total_time
 answers         codings, writing; to keys with a condition: pages, queried (GraphQL), seals, alarms

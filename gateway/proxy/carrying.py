@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
-from typing import Any
 
 from gateway import answers
-from gateway.answers import encoded
-from gateway.authz import assembled, whoami
+from gateway.authz import whoami
 from gateway.authz.outcome import (
     Assemble,
     Batch,
@@ -23,18 +20,15 @@ from gateway.authz.outcome import (
     Learn,
     Link,
     Local,
-    More,
     Pass,
     Queried,
     Relink,
-    Unusable,
-    Upstream,
     WhoAmI,
 )
 from gateway.http1 import Call, Headers, Reason, Refusal, Reply, body_length, has_body
 from gateway.metrics import Outcome
 from gateway.proxy import jobs
-from gateway.proxy.batch import ANSWER_BYTES, joined, parted
+from gateway.proxy.batch import answer_batch
 from gateway.proxy.body import Counted
 from gateway.proxy.body import whole as read_whole
 from gateway.proxy.codings import accepting, uncoded
@@ -45,21 +39,18 @@ from gateway.proxy.deferred import (
     answer_postponed,
     beginning,
     collect,
-    relinked_part,
     with_our_addresses,
 )
+from gateway.proxy.graphql_answers import ANSWER_BYTES, NO_ANSWER, ending_of, put_together
 from gateway.proxy.headers import UNKEPT, length_of, to_client
 from gateway.proxy.line import Line, Request, Whole
-from gateway.proxy.queried import answer_queries, answered_queries, by_j1ql
-from gateway.proxy.trace import Element, outcome_of
+from gateway.proxy.queried import answer_queries, by_j1ql
+from gateway.proxy.trace import outcome_of
 from gateway.proxy.wire import Answer, Stop
 from gateway.proxy.writing import answer_in_pieces
 
 _REFUSED_US = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway did not accept the gateway's credential")
 _REDIRECTED = Refusal(Reason.UPSTREAM_FAILED, "the service behind the gateway answered with a redirect")
-_NO_ANSWER = Refusal(Reason.UPSTREAM_FAILED, "the GraphQL service gave no usable answer")
-
-_REASONS = {reason.value: reason for reason in Reason}
 
 
 async def carry_out(context: Context, decided: Decided) -> None:
@@ -75,7 +66,7 @@ async def carry_out(context: Context, decided: Decided) -> None:
         case Queried() as queried:
             await answer_queries(context, decided, queried)
         case Batch(elements):
-            await _answer_batch(context, decided, elements)
+            await answer_batch(context, decided, elements)
         case Collect() as plan:
             await collect(context, decided, plan)
             context.trace.outcome = Outcome.FORWARDED if plan.check is None else Outcome.NARROWED
@@ -98,7 +89,7 @@ async def _answer_locally(context: Context, decided: Decided, local: Local) -> N
             )
         case GraphQLRequest() as request:
             executed = await context.deps.execute(request, decided.principal, trace.call_id)
-            trace.outcome, trace.reason = _ending(executed.body)
+            trace.outcome, trace.reason = ending_of(executed.body)
             reply = answers.answered(executed.body, trace.call_id, status=executed.status)
         case FaceCall(face, call):
             faced = await context.deps.faces[face](call, decided.principal, trace.call_id)
@@ -109,14 +100,6 @@ async def _answer_locally(context: Context, decided: Decided, local: Local) -> N
             else:
                 reply = answers.answered(faced.body, trace.call_id, status=faced.status, more=faced.headers)
     await context.answer(reply)
-
-
-def _ending(body: dict[str, Any]) -> tuple[Outcome, Reason | None]:
-    """How an operation of the control plane ended: its first error decides, if it has any."""
-    for error in body.get("errors", ()):
-        reason = _REASONS.get(error.get("extensions", {}).get("reason"), Reason.INTERNAL)
-        return outcome_of(Refusal(reason, "")), reason
-    return Outcome.ANSWERED, None
 
 
 # --- an upstream's answers ----------------------------------------------------------------------------------------
@@ -190,7 +173,7 @@ async def _pass_whole(
     headers = accepting(call.headers, gzip=False)
     with closing(await line.open(_request(context, call, forward), headers)) as answer:
         _refuse_unfit(answer.status)
-        body = await read_whole(uncoded(answer, _NO_ANSWER), ANSWER_BYTES, context.hold, over=_NO_ANSWER)
+        body = await read_whole(uncoded(answer, NO_ANSWER), ANSWER_BYTES, context.hold, over=NO_ANSWER)
         plain = tuple(header for header in answer.headers if header[0] != b"content-encoding")
         whole = with_our_addresses(context, decided, Whole(answer.status, plain, body), links)
         context.answering(answer.status)
@@ -232,23 +215,8 @@ async def _check(context: Context, line: Line, check: Check) -> None:
 
 async def _assemble(context: Context, call: Call, forward: Forward, line: Line, assemble: Assemble) -> None:
     first = await line.ask(_request(context, call, forward), limit=ANSWER_BYTES)
-    made = await _put_together(line, first, assemble)
+    made = await put_together(line, first, assemble)
     await context.answer(Reply(200, made, answers.headers(context.trace.call_id)))
-
-
-async def _put_together(line: Line, first: Whole, assemble: Assemble) -> bytes:
-    """A list, whose first page is there. Raises Stop."""
-    whole = first
-    while True:
-        if whole.status != 200:  # noqa: PLR2004
-            raise Stop(_NO_ANSWER, f"status {whole.status}")
-        match assembled(whole.body, assemble):
-            case Unusable(why):
-                raise Stop(_NO_ANSWER, why)
-            case More(question, assemble):
-                whole = await line.ask(Request(Upstream.GRAPHQL, "POST", "", "", question), limit=ANSWER_BYTES)
-            case body:
-                return body
 
 
 def _request(context: Context, call: Call, forward: Forward) -> Request:
@@ -269,91 +237,3 @@ def _refuse_unfit(status: int) -> None:
         raise Stop(_REFUSED_US, f"status {status}")
     if 300 <= status < 400 and status != 304:  # noqa: PLR2004
         raise Stop(_REDIRECTED, f"status {status}")
-
-
-# --- a GraphQL array ----------------------------------------------------------------------------------------------
-
-
-async def _answer_batch(
-    context: Context, decided: Decided, elements: tuple[Deny | Local | Forward | Queried, ...]
-) -> None:
-    trace = context.trace
-    trace.mode = next((each.mode for each in elements if isinstance(each, Queried)), None)
-    deadline = context.deps.pages.deadline()
-    passed = await _ask_batch(context, decided, [each for each in elements if isinstance(each, Forward)])
-    parts = []
-    for element in elements:
-        if isinstance(element, Queried):
-            part, ending = await _part_of_queries(context, decided, element, deadline)
-        else:
-            part, ending = await _part(context, decided, element, passed)
-        parts.append(part)
-        trace.elements = (*trace.elements, ending)
-    trace.outcome = Outcome.BATCH
-    body = b"[" + b",".join(parts) + b"]"
-    more = context.narrowed() if trace.mode else ()
-    await context.answer(Reply(200, body, (*answers.headers(trace.call_id), *more)))
-
-
-async def _ask_batch(context: Context, decided: Decided, forwards: list[Forward]) -> Iterator[bytes] | Refusal:
-    """The upstream's answers to the elements that may pass, or why there are none."""
-    if not forwards:
-        return iter(())
-    first = forwards[0]
-    request = Request(first.upstream, first.method, first.path, first.query, joined(forwards))
-    try:
-        answer = await context.line(decided.principal).ask(request, limit=ANSWER_BYTES)
-    except Stop as stop:
-        return stop.refusal
-    parts = parted(answer, len(forwards))
-    return _NO_ANSWER if parts is None else iter(parts)
-
-
-async def _part(
-    context: Context, decided: Decided, element: Deny | Local | Forward, passed: Iterator[bytes] | Refusal
-) -> tuple[bytes, Element]:
-    """The answer to one operation of an array, and how it ended."""
-    call_id = context.trace.call_id
-    match element:
-        case Deny(refusal, grounds):
-            part = answers.graphql_error(refusal, call_id)
-            return encoded(part), Element(grounds, outcome_of(refusal), refusal.reason)
-        case Local(GraphQLRequest() as request, grounds):
-            executed = await context.deps.execute(request, decided.principal, call_id)
-            return encoded(executed.body), Element(grounds, *_ending(executed.body))
-        case Forward(answer=Pass() | Relink() | Assemble() as answer, grounds=grounds):
-            made = passed if isinstance(passed, Refusal) else await _made(context, decided, next(passed), answer)
-            if isinstance(made, Refusal):
-                return encoded(answers.graphql_error(made, call_id)), Element(grounds, Outcome.FAILED, made.reason)
-            return made, Element(grounds, Outcome.NARROWED if isinstance(answer, Assemble) else Outcome.FORWARDED)
-        case _:
-            raise RuntimeError("a batch holds GraphQL operations only")
-
-
-async def _part_of_queries(
-    context: Context, decided: Decided, queried: Queried, deadline: float
-) -> tuple[bytes, Element]:
-    """As `_part`; what fails takes no other operation away."""
-    try:
-        part = await answered_queries(context, decided, queried, deadline)
-    except Stop as stop:
-        context.trace.detail = stop.detail
-        refusal = stop.refusal
-        part = encoded(answers.graphql_error(refusal, context.trace.call_id))
-        return part, Element(queried.grounds, outcome_of(refusal), refusal.reason)
-    return part, Element(queried.grounds, Outcome.NARROWED)
-
-
-async def _made(context: Context, decided: Decided, part: bytes, answer: Pass | Relink | Assemble) -> bytes | Refusal:
-    """What the caller gets for an upstream's answer to one operation."""
-    try:
-        match answer:
-            case Pass():
-                return part
-            case Relink(links):
-                made = relinked_part(context, decided, part, links)
-                return _NO_ANSWER if isinstance(made, Unusable) else made
-            case Assemble():
-                return await _put_together(context.line(decided.principal), Whole(200, (), part), answer)
-    except Stop as stop:
-        return stop.refusal
