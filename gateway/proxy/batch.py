@@ -40,6 +40,7 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 async def answer_batch(
     context: Context, decided: Decided, elements: tuple[Deny | Local | Forward | Queried, ...]
 ) -> None:
+    """Answers a call that was an array. Raises ClientGone."""
     trace = context.trace
     trace.mode = next((each.mode for each in elements if isinstance(each, Queried)), None)
     deadline = context.deps.pages.deadline()
